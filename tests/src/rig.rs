@@ -1,0 +1,1 @@
+//! A real deployment in a temporary folder.
