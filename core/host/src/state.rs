@@ -1,0 +1,136 @@
+//! What a host remembers between runs, and the envelope of every state file.
+//!
+//! A state file is one line `pinnace-state 1 crc32=XXXXXXXX len=N`, then N bytes of JSON. What does not hold is set aside by
+//! the client and rebuilt; it is never an error of the run.
+
+use crate::due::Held;
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::net::IpAddr;
+use protocol::{
+    answer::Answer,
+    crc32,
+    json::{self, Value},
+};
+
+/// The largest state file that is read.
+pub const STATE_BYTES_MAX: usize = 262_144;
+
+/// A state file's bytes for a body.
+#[must_use]
+pub fn seal(body: &str) -> Vec<u8> {
+    format!("pinnace-state 1 crc32={:08x} len={}\n{body}", crc32(body.as_bytes()), body.len()).into_bytes()
+}
+
+/// The body of a state file; `None` if it is damaged, cut, or of another version.
+#[must_use]
+pub fn open(bytes: &[u8]) -> Option<&[u8]> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    let (line, body) = bytes.split_at_checked(end)?;
+    let body = body.get(1..)?;
+    let line = core::str::from_utf8(line).ok()?;
+    let expected = format!("pinnace-state 1 crc32={:08x} len={}", crc32(body), body.len());
+    (line == expected).then_some(body)
+}
+
+/// The result of the last run, for `status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Addresses that worked, per endpoint host, newest first.
+    pub last_good: Vec<(String, IpAddr)>,
+    /// When the last run ended, in this host's own seconds.
+    pub last_run_at: i64,
+    /// How it ended: a code of the table.
+    pub last_code: String,
+    /// When a run last succeeded.
+    pub last_success_at: i64,
+    /// The host's clock minus the control plane's, in seconds, when last measured.
+    pub clock_skew: i64,
+}
+
+const LAST_GOOD_MAX: usize = 8;
+
+impl Memory {
+    /// Puts an address that worked in front.
+    pub fn remember(&mut self, endpoint: &str, address: IpAddr) {
+        self.last_good.retain(|(host, known)| !(host == endpoint && *known == address));
+        self.last_good.insert(0, (endpoint.to_string(), address));
+        self.last_good.truncate(LAST_GOOD_MAX);
+    }
+
+    /// As a state file's body.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let good = |(host, address): &(String, IpAddr)| json::object([("host", host.as_str().into()), ("address", format!("{address}").into())]);
+        json::object([
+            ("last_good", Value::Array(self.last_good.iter().map(good).collect())),
+            ("last_run_at", self.last_run_at.into()),
+            ("last_code", self.last_code.as_str().into()),
+            ("last_success_at", self.last_success_at.into()),
+            ("clock_skew", self.clock_skew.into()),
+        ])
+        .to_string()
+    }
+
+    /// From a state file's body.
+    #[must_use]
+    pub fn from_json(bytes: &[u8]) -> Option<Self> {
+        let value = json::parse(bytes).ok()?;
+        let good = |item: &Value| Some((item.get("host")?.as_str()?.to_string(), item.get("address")?.as_str()?.parse().ok()?));
+        Some(Self {
+            last_good: value.get("last_good")?.as_array()?.iter().take(LAST_GOOD_MAX).filter_map(good).collect(),
+            last_run_at: value.get("last_run_at")?.as_i64()?,
+            last_code: value.get("last_code")?.as_str()?.to_string(),
+            last_success_at: value.get("last_success_at")?.as_i64()?,
+            clock_skew: value.get("clock_skew")?.as_i64()?,
+        })
+    }
+}
+
+/// A held credential as a state file's body.
+#[must_use]
+pub fn held_to_json(held: &Held) -> String {
+    format!("{{\"received_at\":{},\"answer\":{}}}", held.received_at, held.answer.to_json())
+}
+
+/// A held credential from a state file's body.
+#[must_use]
+pub fn held_from_json(bytes: &[u8]) -> Option<Held> {
+    let value = json::parse(bytes).ok()?;
+    let answer = Answer::from_json(value.get("answer")?.to_string().as_bytes()).ok()?;
+    Some(Held { answer, received_at: value.get("received_at")?.as_i64()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_or_flipped_state_file_is_not_believed() {
+        let sealed = seal("{\"a\":1}");
+        assert_eq!(open(&sealed), Some(&b"{\"a\":1}"[..]));
+        for length in 0..sealed.len() {
+            assert_eq!(open(&sealed[..length]), None, "cut to {length}");
+        }
+        for index in 0..sealed.len() {
+            let mut flipped = sealed.clone();
+            flipped[index] ^= 1;
+            assert_eq!(open(&flipped), None, "flipped at {index}");
+        }
+    }
+
+    #[test]
+    fn memory_round_trips_and_is_bounded() {
+        let mut memory = Memory { last_code: "ok".into(), clock_skew: -3, ..Memory::default() };
+        for last in 0..20 {
+            memory.remember("cp", IpAddr::from([192, 0, 2, last]));
+        }
+        memory.remember("cp", IpAddr::from([192, 0, 2, 18]));
+        assert_eq!(memory.last_good.len(), LAST_GOOD_MAX);
+        assert_eq!(memory.last_good[0].1, IpAddr::from([192, 0, 2, 18]));
+        assert_eq!(Memory::from_json(memory.to_json().as_bytes()), Some(memory));
+    }
+}

@@ -1,0 +1,191 @@
+//! The credential answer: what `GET /v1/credentials/{name}` brings back.
+
+use crate::json::{self, Value};
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::fmt::{self, Display};
+
+/// One credential with the times that matter. Instants are the control plane's, in seconds since 1970; spans are seconds.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The credential's name, as requested.
+    pub credential: String,
+    /// What it is.
+    pub kind: Kind,
+    /// Who it is for: the host's SPIFFE ID.
+    pub subject: String,
+    /// When it was issued.
+    pub issued_at: i64,
+    /// When it ends.
+    pub expires_at: i64,
+    /// Seconds from issue to end, for consumers whose clock is wrong.
+    pub expires_in: i64,
+    /// Seconds from issue until the next fetch may start.
+    pub fetch_after: i64,
+    /// Seconds over which a fleet spreads that fetch.
+    pub fetch_window: i64,
+    /// The token of a `jwt`; empty for other kinds.
+    pub token: String,
+    /// The members of a `secret`; empty for other kinds.
+    pub fields: Vec<(String, String)>,
+}
+
+/// What a credential is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A signed JSON Web Token (RFC 7519).
+    Jwt,
+    /// Named texts kept by the control plane.
+    Secret,
+}
+
+impl Kind {
+    /// Its name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Jwt => "jwt",
+            Kind::Secret => "secret",
+        }
+    }
+}
+
+/// Why a text is not a credential answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invalid {
+    /// It is not JSON as the protocol writes it.
+    NotJson(json::Error),
+    /// A member is missing or of another type.
+    Member(&'static str),
+    /// The kind or the version is none that this program knows.
+    Unsupported(String),
+    /// There is no token or no field in it.
+    Empty,
+}
+
+impl Display for Invalid {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Invalid::NotJson(error) => write!(out, "the answer is not JSON: {error}"),
+            Invalid::Member(name) => write!(out, "the answer's \"{name}\" is missing or of another type"),
+            Invalid::Unsupported(what) => write!(out, "the answer's {what} is not known here"),
+            Invalid::Empty => out.write_str("the answer holds no credential"),
+        }
+    }
+}
+
+impl Answer {
+    /// As it goes over the wire and into the state.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut value = json::object([
+            ("version", 1.into()),
+            ("credential", self.credential.as_str().into()),
+            ("kind", self.kind.name().into()),
+            ("subject", self.subject.as_str().into()),
+            ("issued_at", self.issued_at.into()),
+            ("expires_at", self.expires_at.into()),
+            ("expires_in", self.expires_in.into()),
+            ("fetch_after", self.fetch_after.into()),
+            ("fetch_window", self.fetch_window.into()),
+        ]);
+        if let Value::Object(members) = &mut value {
+            members.push(match self.kind {
+                Kind::Jwt => ("token".to_string(), self.token.as_str().into()),
+                Kind::Secret => {
+                    let fields = self.fields.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect();
+                    ("fields".to_string(), Value::Object(fields))
+                }
+            });
+        }
+        value.to_string()
+    }
+
+    /// From the wire or the state; unknown members are ignored.
+    ///
+    /// # Errors
+    /// The first member that does not fit.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, Invalid> {
+        let value = json::parse(bytes).map_err(Invalid::NotJson)?;
+        let text = |key| value.get(key).and_then(Value::as_str).map(ToString::to_string).ok_or(Invalid::Member(key));
+        let number = |key| value.get(key).and_then(Value::as_i64).ok_or(Invalid::Member(key));
+        if number("version")? != 1 {
+            return Err(Invalid::Unsupported("version".to_string()));
+        }
+        let kind = match text("kind")?.as_str() {
+            "jwt" => Kind::Jwt,
+            "secret" => Kind::Secret,
+            _ => return Err(Invalid::Unsupported("kind".to_string())),
+        };
+        let answer = Self {
+            credential: text("credential")?,
+            kind,
+            subject: text("subject")?,
+            issued_at: number("issued_at")?,
+            expires_at: number("expires_at")?,
+            expires_in: number("expires_in")?,
+            fetch_after: number("fetch_after")?,
+            fetch_window: number("fetch_window")?,
+            token: if kind == Kind::Jwt { text("token")? } else { String::new() },
+            fields: if kind == Kind::Secret { fields(&value)? } else { Vec::new() },
+        };
+        if answer.token.is_empty() && answer.fields.is_empty() { Err(Invalid::Empty) } else { Ok(answer) }
+    }
+}
+
+fn fields(value: &Value) -> Result<Vec<(String, String)>, Invalid> {
+    let members = value.get("fields").and_then(Value::as_object).ok_or(Invalid::Member("fields"))?;
+    let field = |(name, text): &(String, Value)| Some((name.clone(), text.as_str()?.to_string()));
+    members.iter().map(field).collect::<Option<_>>().ok_or(Invalid::Member("fields"))
+}
+
+impl fmt::Debug for Answer {
+    /// Never shows the secret part.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Answer({} {} for {} until {})", self.kind.name(), self.credential, self.subject, self.expires_at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{format, vec};
+
+    fn jwt() -> Answer {
+        Answer {
+            credential: "db".into(),
+            kind: Kind::Jwt,
+            subject: "spiffe://example.org/host/a".into(),
+            issued_at: 100,
+            expires_at: 160,
+            expires_in: 60,
+            fetch_after: 30,
+            fetch_window: 6,
+            token: "a.b.c".into(),
+            fields: vec![],
+        }
+    }
+
+    #[test]
+    fn answers_round_trip() {
+        let secret = Answer { kind: Kind::Secret, token: String::new(), fields: vec![("k".into(), "v".into())], ..jwt() };
+        for answer in [jwt(), secret] {
+            assert_eq!(Answer::from_json(answer.to_json().as_bytes()), Ok(answer));
+        }
+    }
+
+    #[test]
+    fn an_empty_credential_is_an_error_not_a_success() {
+        let empty = Answer { token: String::new(), ..jwt() };
+        assert_eq!(Answer::from_json(empty.to_json().as_bytes()), Err(Invalid::Empty));
+        assert_eq!(Answer::from_json(b"{}"), Err(Invalid::Member("version")));
+        assert!(matches!(Answer::from_json(b""), Err(Invalid::NotJson(_))));
+    }
+
+    #[test]
+    fn debug_output_holds_no_secret() {
+        assert!(!format!("{:?}", jwt()).contains("a.b.c"));
+    }
+}

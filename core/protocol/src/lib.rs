@@ -1,0 +1,20 @@
+//! What Pinnace's three programs say to each other, as plain values.
+//!
+//! The parties are `pinnace` on a host, `pinnaced` in the control plane and `pinnacectl` at the operator's desk. This crate
+//! holds their shared words: the stamped site, the credential answer, the signed time, refusals, and the one table of reasons.
+//! It has no dependency and does no I/O; every parser is bounded and total.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod answer;
+mod encoding;
+pub mod identity;
+pub mod json;
+pub mod reason;
+pub mod refusal;
+pub mod site;
+pub mod time;
+
+pub use encoding::{base64url_decode, crc32, hex_decode, hex_encode};
