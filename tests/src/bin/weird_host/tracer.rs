@@ -77,6 +77,9 @@ impl Host<'_> {
     }
 
     fn entered(&mut self, pid: pid_t, number: u64, arguments: [u64; 6]) {
+        if i64::try_from(number) == Ok(libc::SYS_exit_group) {
+            self.note_peak(pid);
+        }
         let mut call = Call { number, arguments, fails_with: None };
         if self.executed {
             self.calls += 1;
@@ -142,6 +145,13 @@ impl Host<'_> {
             let seconds = system::peek(pid, address).wrapping_add_signed(self.options.clock_offset);
             system::poke(pid, address, seconds);
         }
+    }
+
+    /// The most memory this process ever had, before it is gone.
+    fn note_peak(&mut self, pid: pid_t) {
+        let about = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let peak = about.lines().find_map(|line| line.strip_prefix("VmHWM:")).map(|peak| peak.trim().trim_end_matches(" kB"));
+        let _ = writeln!(self.trace, "peak_kib {}", peak.unwrap_or("0"));
     }
 
     fn record(&mut self, pid: pid_t, call: &Call, result: &str) {

@@ -1,0 +1,88 @@
+//! Death and failure at every system call of a delivery: old or new, never neither, and nothing left behind.
+
+use tests::rig::Rig;
+
+use crate::{is_token, run_weird, temporaries, traced};
+
+const OLD: &str = "what was there before";
+/// Calls past the counted ones: two runs are not always of the same length.
+const SLACK: usize = 8;
+
+fn begin(rig: &Rig) {
+    rig.forget();
+    std::fs::write(rig.target(), OLD).expect("the delivery folder");
+}
+
+fn expect_old_or_new(rig: &Rig, at: &str) {
+    let delivered = rig.delivered();
+    assert!(delivered == OLD || is_token(&delivered), "{at}: half a credential: '{delivered}'");
+}
+
+fn expect_recovery(rig: &Rig, at: &str) {
+    let next = rig.run(&[]);
+    assert_eq!(next.status, 0, "{at}: the next run failed: {next:#?}");
+    assert!(is_token(&rig.delivered()), "{at}: the next run says {} and the old content is there", next.outcome());
+    assert_eq!(temporaries(rig), [""; 0], "{at}: left for ever");
+}
+
+#[test]
+fn death_between_any_two_system_calls_leaves_old_or_new() {
+    let rig = Rig::simple();
+    begin(&rig);
+    let (outcome, trace) = traced(&rig, &[]);
+    outcome.expect_delivered();
+    for number in 1..trace.calls.len() + SLACK {
+        begin(&rig);
+        let killed = run_weird(&rig, &["--kill-at", &number.to_string()]);
+        let at = format!("killed before call {number}, {}", trace.name(number));
+        assert!([0, 137].contains(&killed.status), "{at}: {killed:#?}");
+        expect_old_or_new(&rig, &at);
+        expect_recovery(&rig, &at);
+    }
+}
+
+#[test]
+fn a_disk_that_fails_at_any_call_leaves_old_or_new() {
+    const DISK: &[&str] = &[
+        "open",
+        "openat",
+        "mkdir",
+        "mkdirat",
+        "write",
+        "writev",
+        "pwrite64",
+        "fsync",
+        "fdatasync",
+        "rename",
+        "renameat",
+        "renameat2",
+        "link",
+        "linkat",
+        "unlink",
+        "unlinkat",
+        "symlink",
+        "symlinkat",
+        "fchmod",
+        "fchown",
+        "ftruncate",
+        "flock",
+        "fstat",
+        "newfstatat",
+        "statx",
+        "close",
+    ];
+    let rig = Rig::simple();
+    begin(&rig);
+    let (outcome, trace) = traced(&rig, &[]);
+    outcome.expect_delivered();
+    let numbers = (1..trace.calls.len()).filter(|number| DISK.contains(&trace.name(*number)));
+    for (number, errno) in numbers.flat_map(|number| [(number, libc::ENOSPC), (number, libc::EIO)]) {
+        begin(&rig);
+        let failed = run_weird(&rig, &["--fail-at", &format!("{number}={errno}")]);
+        let at = format!("errno {errno} from call {number}, {}", trace.name(number));
+        assert!(failed.reason().is_some(), "{at}: {failed:#?}");
+        expect_old_or_new(&rig, &at);
+        assert!(failed.status == 0 || rig.delivered() == OLD || failed.code() != "delivery.disk-full", "{at}: says it failed and did not");
+        expect_recovery(&rig, &at);
+    }
+}

@@ -1,0 +1,163 @@
+//! Places and agents to deliver to that are not as they should be.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use tests::rig::{RAW_FILE, Rig, Site, mode};
+
+use crate::{is_token, root, temporaries};
+
+fn rig(deliveries: &str) -> Rig {
+    Rig::new(&Site { deliveries: deliveries.to_owned(), deadline_seconds: 3, ..Site::default() })
+}
+
+#[test]
+fn a_symlink_planted_at_the_target_never_reaches_its_victim() {
+    let rig = Rig::simple();
+    let victim = rig.path("victim");
+    std::fs::write(&victim, "precious").expect("the rig's folder");
+    for planted in ["run/db.token", "run/.db.token.pinnace-new", "run/.db.token.pinnace-previous"] {
+        rig.forget();
+        let _ = std::fs::remove_file(rig.path(planted));
+        symlink(&victim, rig.path(planted)).expect("the delivery folder");
+        rig.run(&[]).expect_delivered();
+        assert_eq!(std::fs::read_to_string(&victim).expect("the victim"), "precious", "through {planted}");
+        assert!(std::fs::symlink_metadata(rig.target()).expect("a delivery").is_file(), "{planted}");
+        assert!(is_token(&rig.delivered()));
+        assert_eq!(temporaries(&rig), [""; 0]);
+    }
+}
+
+#[test]
+fn a_symlinked_directory_is_refused() {
+    let rig = rig(&RAW_FILE.replace("/run/", "/link/deep/"));
+    std::fs::create_dir(rig.path("run/deep")).expect("the delivery folder");
+    symlink(rig.path("run"), rig.path("link")).expect("the rig's folder");
+    rig.run(&[]).expect_reason("delivery.symlink");
+    assert_eq!(std::fs::read_dir(rig.path("run/deep")).expect("the folder").count(), 0);
+}
+
+#[test]
+fn a_missing_directory_is_said() {
+    rig(&RAW_FILE.replace("/run/", "/nowhere/")).run(&[]).expect_reason("delivery.directory-missing");
+}
+
+#[test]
+fn a_directory_at_the_target_is_neither_replaced_nor_entered() {
+    let rig = Rig::simple();
+    std::fs::create_dir(rig.target()).expect("the delivery folder");
+    let outcome = rig.run(&[]);
+    assert!(outcome.reason().is_some_and(|reason| reason.code().starts_with("delivery.")), "{outcome:#?}");
+    assert_eq!(std::fs::read_dir(rig.target()).expect("still a directory").count(), 0);
+    assert_eq!(temporaries(&rig), [""; 0]);
+}
+
+#[test]
+fn mode_and_owner_are_as_the_site_says_whatever_was_there() {
+    let numbers = root("giving a file to another owner");
+    let owner = if numbers { "owner = \"1234:4321\"\n" } else { "" };
+    let rig = rig(&format!("{RAW_FILE}mode = \"0640\"\n{owner}"));
+    std::fs::write(rig.target(), "old").expect("the delivery folder");
+    mode(&rig.target(), 0o777);
+    rig.run(&[]).expect_delivered();
+    let about = std::fs::metadata(rig.target()).expect("a delivery");
+    assert_eq!(about.mode() & 0o7777, 0o640);
+    if numbers {
+        assert_eq!((about.uid(), about.gid()), (1234, 4321));
+    }
+}
+
+#[test]
+fn without_a_mode_nobody_else_can_read_it() {
+    let rig = Rig::simple();
+    rig.run(&[]).expect_delivered();
+    assert_eq!(std::fs::metadata(rig.target()).expect("a delivery").mode() & 0o077, 0);
+}
+
+#[test]
+fn an_unknown_owner_is_said() {
+    rig(&format!("{RAW_FILE}owner = \"no-such-user:no-such-group\"\n")).run(&[]).expect_reason("delivery.owner-unknown");
+}
+
+/// An agent that reads one delivery, answers, and hands on what it read.
+fn agent(path: &Path, answer: &'static [u8]) -> Receiver<String> {
+    let listener = UnixListener::bind(path).expect("a socket in the rig's folder");
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let Ok((stream, _)) = listener.accept() else { return };
+        let mut reader = BufReader::new(stream);
+        let mut header = String::new();
+        let _ = reader.read_line(&mut header);
+        let length = header.trim_end().rsplit(' ').next().and_then(|length| length.parse().ok()).unwrap_or(0);
+        let mut body = String::new();
+        let _ = reader.by_ref().take(length).read_to_string(&mut body);
+        let _ = reader.get_mut().write_all(answer);
+        let _ = sender.send(header + &body);
+    });
+    receiver
+}
+
+fn socket(more: &str) -> Rig {
+    rig(&format!("[[credential.delivery]]\nkind = \"socket\"\npath = \"{{dir}}/run/agent.sock\"\nformat = \"raw\"\n{more}"))
+}
+
+#[test]
+fn an_agent_on_a_socket_gets_the_credential_and_acknowledges() {
+    let rig = socket("");
+    let heard = agent(&rig.path("run/agent.sock"), b"OK\n");
+    rig.run(&[]).expect_delivered();
+    let heard = heard.recv_timeout(Duration::from_secs(5)).expect("a delivery");
+    let (header, body) = heard.split_once('\n').expect("a header line");
+    assert_eq!(header, format!("PINNACE/1 db raw {}", body.len()));
+    assert!(is_token(body));
+}
+
+#[test]
+fn an_agent_of_another_user_gets_nothing() {
+    let rig = socket("peer_uid = 54321\n");
+    let heard = agent(&rig.path("run/agent.sock"), b"OK\n");
+    rig.run(&[]).expect_reason("delivery.socket-peer");
+    assert_eq!(heard.recv_timeout(Duration::from_secs(5)).as_deref(), Ok(""));
+}
+
+#[test]
+fn an_agent_that_is_away_refuses_or_is_silent_is_said() {
+    let rig = socket("");
+    rig.run(&[]).expect_reason("delivery.socket-absent");
+    let path = rig.path("run/agent.sock");
+    for answer in [b"NO\n".as_slice(), b""] {
+        let _ = std::fs::remove_file(&path);
+        let _heard = agent(&path, answer);
+        rig.run(&[]).expect_reason("delivery.not-acknowledged");
+    }
+    let _ = std::fs::remove_file(&path);
+    let _silent = UnixListener::bind(&path).expect("a socket in the rig's folder");
+    let outcome = rig.run(&[]);
+    outcome.expect_reason("delivery.not-acknowledged");
+    assert!(outcome.elapsed < Duration::from_secs(5), "{outcome:#?}");
+}
+
+fn exec(argv: &[&str]) -> Rig {
+    rig(&format!("[[credential.delivery]]\nkind = \"exec\"\nargv = {argv:?}\nformat = \"raw\"\n"))
+}
+
+#[test]
+fn a_program_gets_the_credential_on_its_standard_input() {
+    let rig = exec(&["/bin/sh", "-c", "cat >{dir}/run/db.token"]);
+    rig.run(&[]).expect_delivered();
+    assert!(is_token(&rig.delivered()));
+}
+
+#[test]
+fn a_program_that_hangs_fails_or_is_absent_is_said() {
+    let hanging = exec(&["/bin/sleep", "86399"]);
+    let outcome = hanging.run(&[]);
+    outcome.expect_reason("delivery.exec-timeout");
+    assert!(outcome.elapsed < Duration::from_secs(5), "{outcome:#?}");
+    exec(&["/bin/false"]).run(&[]).expect_reason("delivery.exec-failed");
+    exec(&["/nonexistent/program"]).run(&[]).expect_reason("delivery.exec-failed");
+}
