@@ -1,0 +1,22 @@
+//! Probes and metrics, for the machine's own operators.
+
+use super::{ControlPlane, Reply, reply};
+use hyper::{Request, StatusCode};
+use std::sync::atomic::Ordering;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Answers one request.
+pub(crate) fn answer<B>(plane: &ControlPlane, request: &Request<B>) -> Reply {
+    if let Err(refusal) = reply::check_form(request) {
+        return *refusal;
+    }
+    match request.uri().path() {
+        "/livez" => reply::text(StatusCode::OK, TEXT, "alive\n".into()),
+        "/readyz" if plane.draining.load(Ordering::Relaxed) => reply::text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".into()),
+        "/readyz" => reply::text(StatusCode::OK, TEXT, "ready\n".into()),
+        "/metrics" => reply::text(StatusCode::OK, OPEN_METRICS, plane.metrics.text()),
+        _ => reply::nothing_there(),
+    }
+}

@@ -1,0 +1,89 @@
+//! Answers as HTTP has them.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    header::{self, HeaderValue},
+};
+use protocol::refusal::Refusal;
+
+/// One answer; its length is always said.
+pub(crate) type Reply = Response<Full<Bytes>>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A 200 that no cache may keep.
+pub(super) fn json(body: String) -> Reply {
+    let mut reply = typed(StatusCode::OK, JSON, body);
+    reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    reply
+}
+
+/// A 200 that caches may keep for some minutes.
+pub(super) fn document(body: String) -> Reply {
+    let mut reply = typed(StatusCode::OK, JSON, body);
+    reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    reply
+}
+
+/// Plain words.
+pub(super) fn text(status: StatusCode, content_type: &'static str, body: String) -> Reply {
+    typed(status, HeaderValue::from_static(content_type), body)
+}
+
+/// Any status but 200, in words.
+pub(super) fn refuse(status: StatusCode, code: &str, [error, because, hint]: [&str; 3]) -> Reply {
+    let refusal = Refusal { code: code.into(), error: error.into(), because: because.into(), hint: hint.into() };
+    let mut reply = typed(status, JSON, refusal.to_json());
+    reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    reply
+}
+
+/// A 503 that says when to come again: 1 to 8 seconds, at random, so that those sent away do not come back together.
+pub(super) fn come_again(code: &str, words: [&str; 3]) -> Reply {
+    let mut chance = [0_u8];
+    // Without chance all wait one second.
+    let _ = aws_lc_rs::rand::fill(&mut chance);
+    let seconds = u16::from(chance[0] % 8) + 1;
+    let mut reply = refuse(StatusCode::SERVICE_UNAVAILABLE, code, words);
+    reply.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    reply
+}
+
+/// There is nothing there.
+pub(super) fn nothing_there() -> Reply {
+    refuse(StatusCode::NOT_FOUND, "request.unknown-path", ["there is nothing at this path", "the control plane serves no such path", "check the path"])
+}
+
+/// Refuses every request that is not a GET without a body.
+pub(super) fn check_form<B>(request: &Request<B>) -> Result<(), Box<Reply>> {
+    if request.method() != Method::GET {
+        let words = ["the request was refused", "only GET is served here", "send a GET"];
+        let mut reply = refuse(StatusCode::METHOD_NOT_ALLOWED, "request.method", words);
+        reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+        return Err(Box::new(closing(reply)));
+    }
+    if has_body(request.headers()) {
+        let words = ["the request was refused", "it announces a body, and none is read here", "send a GET without a body"];
+        return Err(Box::new(closing(refuse(StatusCode::PAYLOAD_TOO_LARGE, "request.body", words))));
+    }
+    Ok(())
+}
+
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::TRANSFER_ENCODING) || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0")
+}
+
+/// The connection ends with this answer, so that no body is ever waited for.
+fn closing(mut reply: Reply) -> Reply {
+    reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    reply
+}
+
+fn typed(status: StatusCode, content_type: HeaderValue, body: String) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(body)));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    reply
+}

@@ -1,0 +1,77 @@
+//! The command line.
+
+use crate::{failure::Failure, init, serve, store};
+use clap::{Parser, Subcommand};
+use std::{
+    io::{self, BufWriter, Write},
+    net::SocketAddr,
+    path::PathBuf,
+};
+
+/// The Pinnace control plane.
+#[derive(Parser)]
+#[command(name = "pinnaced", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a trust domain in a new folder: CA, server certificate, keys, policy, database.
+    Init {
+        /// The folder to make; it must not exist or be empty.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The trust domain, such as example.org.
+        #[arg(long)]
+        trust_domain: String,
+        /// A DNS name or address that hosts reach the control plane by; the first one names the issuer.
+        #[arg(long = "name", required = true)]
+        names: Vec<String>,
+    },
+    /// Serve hosts, the public documents and the operators' probes.
+    Serve {
+        /// The trust domain's folder.
+        #[arg(long)]
+        dir: PathBuf,
+        #[command(flatten)]
+        listen: Listen,
+    },
+    /// Print the audit records as JSON lines, oldest first.
+    Audit {
+        /// The trust domain's folder.
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+/// Addresses given on the command line, which win over the file's.
+#[derive(clap::Args)]
+pub(crate) struct Listen {
+    /// Where hosts connect (mutual TLS).
+    #[arg(long = "listen-hosts", value_name = "ADDRESS")]
+    pub(crate) hosts: Option<SocketAddr>,
+    /// Where discovery and JWKS are served (TLS).
+    #[arg(long = "listen-public", value_name = "ADDRESS")]
+    pub(crate) public: Option<SocketAddr>,
+    /// Where /livez, /readyz and /metrics are served (plain HTTP; keep it local).
+    #[arg(long = "listen-admin", value_name = "ADDRESS")]
+    pub(crate) admin: Option<SocketAddr>,
+}
+
+/// Does what the command line says.
+pub(crate) fn run() -> Result<(), Failure> {
+    match Arguments::parse().command {
+        Command::Init { dir, trust_domain, names } => init::run(&dir, &trust_domain, &names),
+        Command::Serve { dir, listen } => serve::run(&dir, &listen),
+        Command::Audit { dir } => print_audit(&dir),
+    }
+}
+
+fn print_audit(dir: &std::path::Path) -> Result<(), Failure> {
+    let config = crate::config::Config::load(dir)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    store::each_record(&config.files.database, |id, record| writeln!(out, "{}", record.to_json(id)))?;
+    out.flush().map_err(|error| Failure::new("cannot print the audit records", error, "check standard output"))
+}

@@ -1,0 +1,188 @@
+//! `pinnaced.toml`: what was typed becomes what it means, once; unknown keys are errors.
+
+use crate::{failure::Failure, files};
+use protocol::identity::HostId;
+use serde::Deserialize;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// The settings of a control plane.
+pub(crate) struct Config {
+    /// The trust domain whose hosts are served.
+    pub(crate) trust_domain: String,
+    /// The `iss` of tokens, byte for byte, and the base of the public documents.
+    pub(crate) issuer: String,
+    /// Where to listen.
+    pub(crate) listen: Listen,
+    /// What bounds each resource.
+    pub(crate) limits: Limits,
+    /// Where the files are.
+    pub(crate) files: Files,
+}
+
+/// Where to listen.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listen {
+    /// Hosts, mutual TLS.
+    pub(crate) hosts: SocketAddr,
+    /// Discovery and JWKS, TLS.
+    pub(crate) public: SocketAddr,
+    /// Probes and metrics, plain HTTP.
+    pub(crate) admin: SocketAddr,
+}
+
+/// What bounds each resource.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Open connections per listener.
+    pub(crate) connections: u32,
+    /// Requests answered at one time; one more gets a 503 with Retry-After.
+    pub(crate) requests: u32,
+    handshake_seconds: u64,
+    header_seconds: u64,
+    connection_seconds: u64,
+    audit_seconds: u64,
+    drain_notice_seconds: u64,
+    drain_seconds: u64,
+    reload_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 400,
+            requests: 256,
+            handshake_seconds: 10,
+            header_seconds: 5,
+            connection_seconds: 60,
+            audit_seconds: 5,
+            drain_notice_seconds: 1,
+            drain_seconds: 10,
+            reload_seconds: 2,
+        }
+    }
+}
+
+impl Limits {
+    /// For a TLS handshake from accept to finish.
+    pub(crate) fn handshake(&self) -> Duration {
+        Duration::from_secs(self.handshake_seconds)
+    }
+
+    /// For a request head from its wait to its end, so also for an idle connection.
+    pub(crate) fn header(&self) -> Duration {
+        Duration::from_secs(self.header_seconds)
+    }
+
+    /// For a connection after its handshake, however busy.
+    pub(crate) fn connection(&self) -> Duration {
+        Duration::from_secs(self.connection_seconds)
+    }
+
+    /// For an audit record to become durable.
+    pub(crate) fn audit(&self) -> Duration {
+        Duration::from_secs(self.audit_seconds)
+    }
+
+    /// Between `/readyz` turning 503 and the listeners closing, so that balancers can look away.
+    pub(crate) fn drain_notice(&self) -> Duration {
+        Duration::from_secs(self.drain_notice_seconds)
+    }
+
+    /// For open connections to end once the listeners are closed.
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+
+    /// Between two looks at certificates and policy on disk.
+    pub(crate) fn reload(&self) -> Duration {
+        Duration::from_secs(self.reload_seconds.max(1))
+    }
+}
+
+/// Where the files are; relative paths are relative to the trust domain's folder.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Files {
+    /// The CA certificates that host certificates must chain to.
+    pub(crate) client_roots: PathBuf,
+    /// The server's certificate chain.
+    pub(crate) server_certificate: PathBuf,
+    /// The server's private key.
+    pub(crate) server_key: PathBuf,
+    /// The P-256 key that signs tokens.
+    pub(crate) jwt_key: PathBuf,
+    /// The Ed25519 key that signs the time.
+    pub(crate) time_key: PathBuf,
+    /// Which host may have which credential.
+    pub(crate) policy: PathBuf,
+    /// The audit database.
+    pub(crate) database: PathBuf,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            client_roots: "ca/ca.crt".into(),
+            server_certificate: "server/server.crt".into(),
+            server_key: "server/server.key".into(),
+            jwt_key: "keys/jwt.key".into(),
+            time_key: "keys/time.key".into(),
+            policy: "policy.toml".into(),
+            database: "pinnaced.db".into(),
+        }
+    }
+}
+
+impl Files {
+    fn inside(self, dir: &Path) -> Self {
+        Self {
+            client_roots: dir.join(self.client_roots),
+            server_certificate: dir.join(self.server_certificate),
+            server_key: dir.join(self.server_key),
+            jwt_key: dir.join(self.jwt_key),
+            time_key: dir.join(self.time_key),
+            policy: dir.join(self.policy),
+            database: dir.join(self.database),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    trust_domain: String,
+    issuer: String,
+    listen: Listen,
+    #[serde(default)]
+    limits: Limits,
+    #[serde(default)]
+    files: Files,
+}
+
+impl Config {
+    /// From `pinnaced.toml` in a trust domain's folder.
+    pub(crate) fn load(dir: &Path) -> Result<Self, Failure> {
+        let path = dir.join("pinnaced.toml");
+        let raw: RawConfig = toml::from_str(&files::read(&path)?).map_err(|error| invalid(&path, error))?;
+        if HostId::new(&raw.trust_domain, "any").is_none() {
+            return Err(invalid(&path, "trust_domain is not a trust domain's name"));
+        }
+        if !raw.issuer.starts_with("https://") || raw.issuer.ends_with('/') {
+            return Err(invalid(&path, "issuer must be an https URL without a slash at its end"));
+        }
+        if raw.limits.connections == 0 || raw.limits.requests == 0 {
+            return Err(invalid(&path, "limits of 0 would let nobody in"));
+        }
+        Ok(Self { trust_domain: raw.trust_domain, issuer: raw.issuer, listen: raw.listen, limits: raw.limits, files: raw.files.inside(dir) })
+    }
+}
+
+fn invalid(path: &Path, because: impl std::fmt::Display) -> Failure {
+    Failure::new(format!("cannot use {}", path.display()), because, "correct the file; pinnaced init writes an example of every key")
+}

@@ -1,0 +1,136 @@
+//! `pinnaced init`: makes a trust domain in a folder.
+//!
+//! Everything is made in a folder beside the final one and renamed into place, so a failure leaves no half trust domain.
+
+use crate::{
+    failure::Failure,
+    files::{self, Readers},
+    store,
+};
+use aws_lc_rs::signature::Ed25519KeyPair;
+use protocol::identity::HostId;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+use time::{Duration, OffsetDateTime};
+
+const CA_DAYS: i64 = 3653;
+const SERVER_DAYS: i64 = 90;
+
+/// Makes the folder `dir` for hosts of `trust_domain` that reach the control plane by `names`.
+pub(crate) fn run(dir: &Path, trust_domain: &str, names: &[String]) -> Result<(), Failure> {
+    if HostId::new(trust_domain, "any").is_none() {
+        return Err(Failure::new(format!("cannot make trust domain {trust_domain:?}"), "it is not a DNS name in lower case", "use a name such as example.org"));
+    }
+    let draft = draft_of(dir)?;
+    let made = make(&draft, trust_domain, names).and_then(|()| {
+        fs::rename(&draft, dir).map_err(|error| Failure::new(format!("cannot make {}", dir.display()), error, "name a folder that does not exist or is empty"))
+    });
+    if made.is_err() {
+        let _ = fs::remove_dir_all(&draft);
+    } else {
+        println!("{}", next_steps(dir, trust_domain));
+    }
+    made
+}
+
+fn draft_of(dir: &Path) -> Result<PathBuf, Failure> {
+    let name = dir.file_name().ok_or_else(|| Failure::new("cannot make the trust domain", "--dir names no folder", "name a new folder"))?;
+    Ok(dir.with_file_name(format!(".{}.pinnaced-new-{}", name.to_string_lossy(), std::process::id())))
+}
+
+fn make(dir: &Path, trust_domain: &str, names: &[String]) -> Result<(), Failure> {
+    for folder in ["", "ca", "server", "keys", "secrets"] {
+        files::make_folder(&dir.join(folder))?;
+    }
+    make_certificates(dir, trust_domain, names)?;
+    make_keys(dir)?;
+    let dns_name = names.iter().find(|name| name.parse::<IpAddr>().is_err()).or(names.first()).map_or("", String::as_str);
+    files::make(&dir.join("pinnaced.toml"), Readers::Everyone, &config_text(trust_domain, dns_name))?;
+    files::make(&dir.join("policy.toml"), Readers::Everyone, include_str!("init/policy.toml"))?;
+    files::make(&dir.join("site.toml"), Readers::Everyone, &site_text(trust_domain, dns_name, names))?;
+    store::create(&dir.join("pinnaced.db"))
+}
+
+fn make_certificates(dir: &Path, trust_domain: &str, names: &[String]) -> Result<(), Failure> {
+    let ca = CertifiedIssuer::self_signed(ca_parameters(trust_domain), ed25519()?).map_err(cannot_certify)?;
+    let server_key = ed25519()?;
+    let server = server_parameters(names).and_then(|parameters| parameters.signed_by(&server_key, &ca)).map_err(cannot_certify)?;
+    files::make(&dir.join("ca/ca.key"), Readers::Owner, &ca.key().serialize_pem())?;
+    files::make(&dir.join("ca/ca.crt"), Readers::Everyone, &ca.pem())?;
+    files::make(&dir.join("server/server.key"), Readers::Owner, &server_key.serialize_pem())?;
+    files::make(&dir.join("server/server.crt"), Readers::Everyone, &server.pem())
+}
+
+fn make_keys(dir: &Path) -> Result<(), Failure> {
+    let jwt = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(cannot_certify)?;
+    let time = ed25519()?;
+    let time_public = format!("{}\n", protocol::hex_encode(time.public_key_raw()));
+    files::make(&dir.join("keys/jwt.key"), Readers::Owner, &jwt.serialize_pem())?;
+    files::make(&dir.join("keys/time.key"), Readers::Owner, &time.serialize_pem())?;
+    files::make(&dir.join("keys/time.pub"), Readers::Everyone, &time_public)
+}
+
+/// In PKCS#8 version 1 (RFC 5208), because OpenSSL reads no version 2 (RFC 5958) with a public key in it.
+fn ed25519() -> Result<KeyPair, Failure> {
+    let pair = Ed25519KeyPair::generate().map_err(|_| cannot_certify(rcgen::Error::RingUnspecified))?;
+    let pkcs8 = pair.to_pkcs8v1().map_err(|_| cannot_certify(rcgen::Error::RingUnspecified))?;
+    KeyPair::try_from(pkcs8.as_ref()).map_err(cannot_certify)
+}
+
+fn ca_parameters(trust_domain: &str) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = common_name(&format!("Pinnace CA of {trust_domain}"));
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    valid_for(&mut parameters, CA_DAYS);
+    parameters
+}
+
+fn server_parameters(names: &[String]) -> Result<CertificateParams, rcgen::Error> {
+    let mut parameters = CertificateParams::new(names.to_vec())?;
+    parameters.distinguished_name = common_name("pinnaced");
+    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    parameters.use_authority_key_identifier_extension = true;
+    valid_for(&mut parameters, SERVER_DAYS);
+    Ok(parameters)
+}
+
+/// From an hour ago, because clocks differ.
+fn valid_for(parameters: &mut CertificateParams, days: i64) {
+    let now = OffsetDateTime::now_utc();
+    parameters.not_before = now - Duration::HOUR;
+    parameters.not_after = now + Duration::days(days);
+}
+
+fn common_name(name: &str) -> DistinguishedName {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    distinguished
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+fn cannot_certify(error: rcgen::Error) -> Failure {
+    Failure::new("cannot make keys and certificates", error, "check the names: DNS names or addresses")
+}
+
+fn config_text(trust_domain: &str, dns_name: &str) -> String {
+    include_str!("init/pinnaced.toml").replace("@TRUST_DOMAIN@", trust_domain).replace("@NAME@", dns_name)
+}
+
+fn site_text(trust_domain: &str, dns_name: &str, names: &[String]) -> String {
+    let addresses: Vec<String> = names.iter().filter(|name| name.parse::<IpAddr>().is_ok()).map(|name| format!("{name:?}")).collect();
+    include_str!("init/site.toml")
+        .replace("@TRUST_DOMAIN@", trust_domain)
+        .replace("@NAME@", dns_name)
+        .replace("@ADDRESSES@", &addresses.join(", "))
+}
+
+fn next_steps(dir: &Path, trust_domain: &str) -> String {
+    let dir = dir.display();
+    format!("Made the trust domain {trust_domain} in {dir}.\nNext: edit {dir}/policy.toml, then run: pinnaced serve --dir {dir}")
+}

@@ -1,0 +1,25 @@
+//! `pinnaced`: the control plane of Pinnace.
+//!
+//! Hosts come in over mutual TLS and are known by the SPIFFE ID of their certificate. Policy, held in memory, says which
+//! credentials each may have; default is none. What is issued is signed here and written to the audit log before it leaves.
+#![forbid(unsafe_code)]
+
+mod api;
+mod cli;
+mod config;
+mod failure;
+mod files;
+mod init;
+mod issuers;
+mod metrics;
+mod reload;
+mod serve;
+mod service;
+mod store;
+mod tls;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run().map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+}

@@ -1,0 +1,129 @@
+//! What is counted, in the OpenMetrics text format.
+
+use prometheus_client::{
+    encoding::text,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+use std::time::Duration;
+
+type One = [(&'static str, String); 1];
+type Two = [(&'static str, String); 2];
+
+/// Every series of this process.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<Two, Counter>,
+    issued: Family<One, Counter>,
+    connections: Family<One, Gauge>,
+    handshakes_failed: Family<Two, Counter>,
+    accepts_failed: Counter,
+    audit_commit: Histogram,
+    audit_group: Histogram,
+    audit_failed: Counter,
+    reloads: Family<One, Counter>,
+    certificate_ends: Gauge,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("pinnaced"),
+            requests: Family::default(),
+            issued: Family::default(),
+            connections: Family::default(),
+            handshakes_failed: Family::default(),
+            accepts_failed: Counter::default(),
+            audit_commit: Histogram::new(exponential_buckets(0.0001, 2.0, 16)),
+            audit_group: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
+            audit_failed: Counter::default(),
+            reloads: Family::default(),
+            certificate_ends: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("requests", "Requests answered, by listener and status", self.requests.clone());
+        registry.register("credentials_issued", "Credentials issued, by name", self.issued.clone());
+        registry.register("connections", "Open connections, by listener", self.connections.clone());
+        registry.register("handshakes_failed", "TLS handshakes that failed, by listener and cause", self.handshakes_failed.clone());
+        registry.register("accepts_failed", "Connections that could not be accepted", self.accepts_failed.clone());
+        registry.register_with_unit("audit_commit", "Time to make a group of audit records durable", Unit::Seconds, self.audit_commit.clone());
+        registry.register("audit_group_records", "Audit records per commit", self.audit_group.clone());
+        registry.register("audit_failed", "Commits of the audit log that failed", self.audit_failed.clone());
+        registry.register("reloads", "Reloads of certificates and policy, by outcome", self.reloads.clone());
+        registry.register("server_certificate_ends", "Unix time at which the server certificate ends", self.certificate_ends.clone());
+    }
+
+    /// The text that `/metrics` serves.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into a String does not fail.
+        let _ = text::encode(&mut text, &self.registry);
+        text
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(&self, listener: &'static str, status: u16) {
+        self.requests.get_or_create(&[("listener", listener.into()), ("status", status.to_string())]).inc();
+    }
+
+    /// A credential was issued.
+    pub(crate) fn issued(&self, credential: &str) {
+        self.issued.get_or_create(&[("credential", credential.into())]).inc();
+    }
+
+    /// A connection is open for as long as the guard lives.
+    pub(crate) fn connection(&self, listener: &'static str) -> OpenConnection {
+        let gauge = self.connections.get_or_create_owned(&[("listener", listener.into())]);
+        gauge.inc();
+        OpenConnection(gauge)
+    }
+
+    /// A TLS handshake failed.
+    pub(crate) fn handshake_failed(&self, listener: &'static str, cause: &'static str) {
+        self.handshakes_failed.get_or_create(&[("listener", listener.into()), ("cause", cause.into())]).inc();
+    }
+
+    /// A connection could not be accepted.
+    pub(crate) fn accept_failed(&self) {
+        self.accepts_failed.inc();
+    }
+
+    /// A group of audit records was committed, or not.
+    pub(crate) fn audit_committed(&self, records: usize, took: Duration, succeeded: bool) {
+        self.audit_commit.observe(took.as_secs_f64());
+        self.audit_group.observe(u32::try_from(records).map_or(f64::MAX, f64::from));
+        if !succeeded {
+            self.audit_failed.inc();
+        }
+    }
+
+    /// Certificates and policy were read again.
+    pub(crate) fn reloaded(&self, succeeded: bool) {
+        self.reloads.get_or_create(&[("outcome", if succeeded { "done" } else { "refused" }.into())]).inc();
+    }
+
+    /// The server certificate in use ends then.
+    pub(crate) fn certificate_ends(&self, at: i64) {
+        self.certificate_ends.set(at);
+    }
+}
+
+/// Counts a connection until it is dropped.
+pub(crate) struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

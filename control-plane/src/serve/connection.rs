@@ -1,0 +1,107 @@
+//! One connection from its handshake to its end; every stage has a time limit.
+
+use super::accept::Door;
+use crate::{
+    api::{self, ControlPlane, Identity, Reply, Unidentified},
+    config::Limits,
+    tls::Configs,
+};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::watch,
+    time::timeout,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+const HEADERS_MAX: usize = 64;
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Who came in where, and what bounds the visit.
+pub(super) struct Guest {
+    /// The listener.
+    pub(super) door: Door,
+    /// The other end.
+    pub(super) peer: SocketAddr,
+    /// What bounds each stage.
+    pub(super) limits: Limits,
+    /// Turns true when connections should come to an end.
+    pub(super) closing: watch::Receiver<bool>,
+}
+
+/// What a request is answered from, beside the request.
+#[derive(Clone, Copy)]
+struct Desk<'a> {
+    door: Door,
+    plane: &'a ControlPlane,
+    identity: &'a Result<Identity, Unidentified>,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &ControlPlane, configs: &Configs) {
+    let door = guest.door;
+    let _open = plane.metrics.connection(door.name());
+    let config = match door {
+        Door::Hosts => &configs.hosts,
+        Door::Public => &configs.public,
+        Door::Admin => {
+            let nobody = Err(Unidentified::Unreadable);
+            return converse(guest, stream, Desk { door, plane, identity: &nobody }).await;
+        }
+    };
+    let Some(stream) = shake_hands(&guest, stream, plane, config).await else { return };
+    let identity = identify(&stream);
+    converse(guest, stream, Desk { door, plane, identity: &identity }).await;
+}
+
+async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Reply, Infallible> {
+    let reply = match desk.door {
+        Door::Hosts => api::hosts::answer(desk.plane, desk.identity, &request).await,
+        Door::Public => api::public::answer(desk.plane, &request),
+        Door::Admin => api::admin::answer(desk.plane, &request),
+    };
+    desk.plane.metrics.answered(desk.door.name(), reply.status().as_u16());
+    Ok(reply)
+}
+
+async fn shake_hands(guest: &Guest, stream: TcpStream, plane: &ControlPlane, config: &Arc<ServerConfig>) -> Option<TlsStream<TcpStream>> {
+    let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
+    let (cause, because) = match timeout(guest.limits.handshake(), handshake).await {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => ("refused", error.to_string()),
+        Err(_) => ("timeout", "it did not end in time".to_string()),
+    };
+    plane.metrics.handshake_failed(guest.door.name(), cause);
+    tracing::info!(event = "handshake-failed", listener = guest.door.name(), peer = %guest.peer, because);
+    None
+}
+
+fn identify(stream: &TlsStream<TcpStream>) -> Result<Identity, Unidentified> {
+    let chain = stream.get_ref().1.peer_certificates();
+    chain.and_then(<[_]>::first).ok_or(Unidentified::Unreadable).and_then(|certificate| Identity::of(certificate))
+}
+
+/// HTTP/1.1 until either side ends it, the connection's time is up, or the process drains; then what is under way may finish.
+async fn converse<Io>(guest: Guest, stream: Io, desk: Desk<'_>)
+where
+    Io: AsyncRead + AsyncWrite + Unpin,
+{
+    let Guest { door, limits, mut closing, .. } = guest;
+    let service = service_fn(move |request| answer(desk, request));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header()).max_headers(HEADERS_MAX).max_buf_size(HEAD_BYTES_MAX);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let to_the_end = door == Door::Admin;
+    tokio::select! {
+        // How a client leaves is its own affair.
+        _ = connection.as_mut() => return,
+        () = tokio::time::sleep(limits.connection()) => (),
+        _ = closing.wait_for(|closing| *closing && !to_the_end) => (),
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(limits.header() + limits.audit(), connection).await;
+}

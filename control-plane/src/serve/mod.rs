@@ -1,0 +1,130 @@
+//! `pinnaced serve`: from the folder to a running control plane, and its end.
+
+mod accept;
+mod connection;
+
+use crate::{
+    api::ControlPlane,
+    cli,
+    config::{Config, Limits},
+    failure::Failure,
+    issuers,
+    metrics::Metrics,
+    reload,
+    store::Audit,
+    tls,
+};
+use accept::{Door, Listener};
+use arc_swap::ArcSwap;
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{Semaphore, watch},
+};
+
+const TASKS_END: Duration = Duration::from_secs(1);
+
+/// Serves the trust domain in `dir` until SIGTERM or SIGINT.
+pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
+    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_max_level(tracing::Level::INFO).init();
+    let mut config = Config::load(dir)?;
+    config.listen.hosts = listen.hosts.unwrap_or(config.listen.hosts);
+    config.listen.public = listen.public.unwrap_or(config.listen.public);
+    config.listen.admin = listen.admin.unwrap_or(config.listen.admin);
+    let runtime = Runtime::new().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
+    let (plane, writer, loaded) = open(&config)?;
+    let served = runtime.block_on(serve(config, plane, loaded));
+    // What is still open is dropped with the runtime, and with it the last way into the audit log: its writer ends.
+    runtime.shutdown_timeout(TASKS_END);
+    let ended = writer.join().map_err(|_| Failure::new("cannot end well", "the audit writer failed", "see the log above"));
+    tracing::info!(event = "ended");
+    served.and(ended)
+}
+
+struct Loaded {
+    secrets: Vec<PathBuf>,
+    tls: tls::Configs,
+}
+
+fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, Loaded), Failure> {
+    let files = &config.files;
+    let metrics = Arc::new(Metrics::new());
+    let tls = tls::Configs::load(files)?;
+    metrics.certificate_ends(tls.certificate_ends);
+    let reload::Loaded { policy, secrets } = reload::policy(files)?;
+    let signer = issuers::es256::Key::load(&files.jwt_key)?;
+    let time = issuers::time::Key::load(&files.time_key)?;
+    let (audit, writer) = Audit::open(&files.database, config.limits.audit(), Arc::clone(&metrics))?;
+    let plane = ControlPlane {
+        trust_domain: config.trust_domain.clone(),
+        issuer: config.issuer.clone(),
+        policy: ArcSwap::from_pointee(policy),
+        signer: Box::new(signer),
+        time,
+        audit,
+        requests: Semaphore::new(config.limits.requests as usize),
+        metrics,
+        draining: AtomicBool::new(false),
+    };
+    Ok((plane, writer, Loaded { secrets, tls }))
+}
+
+async fn serve(config: Config, plane: ControlPlane, loaded: Loaded) -> Result<(), Failure> {
+    let Config { limits, files, listen, .. } = config;
+    let mut terminate = on(SignalKind::terminate())?;
+    let mut interrupt = on(SignalKind::interrupt())?;
+    let hang_up = on(SignalKind::hangup())?;
+    let plane = Arc::new(plane);
+    let current = Arc::new(tls::Current::from_pointee(loaded.tls));
+    let (close, closing) = watch::channel(false);
+    let bind = |door, address| Listener::bind(door, address, &limits);
+    let (hosts, public, admin) = (bind(Door::Hosts, listen.hosts)?, bind(Door::Public, listen.public)?, bind(Door::Admin, listen.admin)?);
+    let addresses = [hosts.address()?, public.address()?, admin.address()?].map(|address: SocketAddr| address.to_string());
+    let slots = [hosts.slots(), public.slots()];
+    for listener in [hosts, public, admin] {
+        tokio::spawn(listener.run(Arc::clone(&plane), Arc::clone(&current), closing.clone()));
+    }
+    let watch = reload::Watch::new(files, loaded.secrets);
+    tokio::spawn(watch.run(Arc::clone(&plane), current, limits.reload(), hang_up));
+    let [hosts, public, admin] = addresses;
+    tracing::info!(event = "listening", hosts, public, admin);
+    tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
+    tokio::select! {
+        () = drain(&plane, &close, &slots, &limits) => (),
+        _ = terminate.recv() => tracing::warn!(event = "cut", because = "a second signal"),
+        _ = interrupt.recv() => tracing::warn!(event = "cut", because = "a second signal"),
+    }
+    Ok(())
+}
+
+fn on(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error: io::Error| Failure::new("cannot wait for signals", error, "check the limits on open files"))
+}
+
+/// Says so on `/readyz`, then closes the listeners, then waits for what is under way.
+async fn drain(plane: &ControlPlane, close: &watch::Sender<bool>, slots: &[Arc<Semaphore>], limits: &Limits) {
+    plane.draining.store(true, Ordering::Relaxed);
+    tracing::info!(event = "draining");
+    tokio::time::sleep(limits.drain_notice()).await;
+    close.send_replace(true);
+    let all_ended = async {
+        for slots in slots {
+            // An error would mean a closed semaphore, and none is ever closed.
+            let _ = slots.acquire_many(limits.connections).await;
+        }
+    };
+    if tokio::time::timeout(limits.drain(), all_ended).await.is_err() {
+        tracing::warn!(event = "cut", because = "connections were open at the end of drain_seconds");
+    }
+}

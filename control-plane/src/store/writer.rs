@@ -1,0 +1,94 @@
+//! The one writer of the audit log: a thread that commits whatever has gathered while the last commit was under way.
+
+use super::{Record, schema};
+use crate::{failure::Failure, metrics::Metrics};
+use rusqlite::Connection;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+use tokio::sync::oneshot;
+
+const GROUP_MAX: usize = 512;
+const QUEUE_MAX: usize = 4096;
+
+/// Why a record is not durable; the credential must not leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotRecorded {
+    /// More records wait than the queue holds.
+    Full,
+    /// The commit failed.
+    Failed,
+    /// The commit did not end in time.
+    Late,
+}
+
+/// The way in; cheap to share.
+pub(crate) struct Audit {
+    queue: SyncSender<Entry>,
+    wait_max: Duration,
+}
+
+struct Entry {
+    record: Record,
+    done: oneshot::Sender<bool>,
+}
+
+impl Audit {
+    /// Opens the log and starts its writer, which ends once every `Audit` is dropped and all is written.
+    pub(crate) fn open(path: &Path, wait_max: Duration, metrics: Arc<Metrics>) -> Result<(Self, JoinHandle<()>), Failure> {
+        let connection = schema::open(path)?;
+        let (queue, entries) = sync_channel(QUEUE_MAX);
+        let writer = thread::Builder::new()
+            .name("audit".into())
+            .spawn(move || write_all(connection, &entries, &metrics))
+            .map_err(|error| Failure::new("cannot start the audit writer", error, "check the limits on threads and memory"))?;
+        Ok((Self { queue, wait_max }, writer))
+    }
+
+    /// Returns once the record is on the disk.
+    pub(crate) async fn record(&self, record: Record) -> Result<(), NotRecorded> {
+        let (done, wait) = oneshot::channel();
+        self.queue.try_send(Entry { record, done }).map_err(|_| NotRecorded::Full)?;
+        match tokio::time::timeout(self.wait_max, wait).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(_) => Err(NotRecorded::Failed),
+            Err(_) => Err(NotRecorded::Late),
+        }
+    }
+}
+
+fn write_all(mut connection: Connection, entries: &Receiver<Entry>, metrics: &Metrics) {
+    let mut group = Vec::with_capacity(GROUP_MAX);
+    while let Ok(first) = entries.recv() {
+        group.push(first);
+        group.extend(entries.try_iter().take(GROUP_MAX - 1));
+        let started = Instant::now();
+        let outcome = commit(&mut connection, &group);
+        metrics.audit_committed(group.len(), started.elapsed(), outcome.is_ok());
+        if let Err(error) = &outcome {
+            tracing::error!(event = "audit-failed", because = %error, records = group.len(), hint = "check the disk of the audit database");
+        }
+        for entry in group.drain(..) {
+            let _ = entry.done.send(outcome.is_ok());
+        }
+    }
+}
+
+/// All of the group or none of it: a failed statement drops the transaction, which rolls back.
+fn commit(connection: &mut Connection, group: &[Entry]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    {
+        let mut insert =
+            transaction.prepare_cached("INSERT INTO audit (time, host, credential, jti, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        for Entry { record, .. } in group {
+            insert.execute((record.time, &record.host, &record.credential, &record.jti, record.expires_at))?;
+        }
+    }
+    transaction.commit()
+}
