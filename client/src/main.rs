@@ -1,2 +1,21 @@
-//! Skeleton.
-fn main() {}
+//! `pinnace`: goes out on a timer, proves who this host is, brings back a short-lived credential, hands it over, and exits.
+//!
+//! `main` is C's, because the standard library's start-up aborts on hosts without `/dev`; the environment is never read.
+#![cfg_attr(not(test), no_main)]
+#![cfg_attr(test, expect(dead_code, reason = "the tests have a main of their own"))]
+
+mod cli;
+mod deliver;
+mod doctor;
+mod failure;
+mod fetch;
+mod log;
+mod net;
+mod run;
+mod show;
+mod site;
+mod state;
+mod sys;
+
+#[cfg(not(test))]
+sys::c_main!(cli::main);

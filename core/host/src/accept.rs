@@ -49,7 +49,8 @@ fn check_times(answer: &Answer) -> Result<(), Rejected> {
         return Err(rejected(Reason::CredentialExpired, format!("it ended at {}, {} s after its issue", answer.expires_at, answer.expires_in)));
     }
     let spans = [answer.fetch_after, answer.fetch_window];
-    if spans.iter().any(|span| !(0..=answer.expires_in).contains(span)) || answer.expires_at.checked_sub(answer.issued_at) != Some(answer.expires_in) {
+    if spans.iter().any(|span| !(0..=answer.expires_in).contains(span)) || answer.expires_at.checked_sub(answer.issued_at) != Some(answer.expires_in)
+    {
         return Err(rejected(Reason::CredentialMalformed, "its times contradict each other".into()));
     }
     Ok(())

@@ -49,6 +49,8 @@ pub struct Memory {
     pub last_success_at: i64,
     /// The host's clock minus the control plane's, in seconds, when last measured.
     pub clock_skew: i64,
+    /// Credentials that are held and not yet handed over everywhere.
+    pub pending: Vec<String>,
 }
 
 const LAST_GOOD_MAX: usize = 8;
@@ -71,6 +73,7 @@ impl Memory {
             ("last_code", self.last_code.as_str().into()),
             ("last_success_at", self.last_success_at.into()),
             ("clock_skew", self.clock_skew.into()),
+            ("pending", Value::Array(self.pending.iter().map(|name| name.as_str().into()).collect())),
         ])
         .to_string()
     }
@@ -86,6 +89,7 @@ impl Memory {
             last_code: value.get("last_code")?.as_str()?.to_string(),
             last_success_at: value.get("last_success_at")?.as_i64()?,
             clock_skew: value.get("clock_skew")?.as_i64()?,
+            pending: value.get("pending")?.as_array()?.iter().filter_map(Value::as_str).map(ToString::to_string).collect(),
         })
     }
 }

@@ -1,0 +1,73 @@
+//! The command line: what was typed, then what it means.
+
+use crate::{doctor, failure::Failure, log, run, show, sys::start};
+use lexopt::prelude::{Long, Short, Value, ValueExt};
+use protocol::{reason::Reason, site::Format};
+use std::ffi::OsString;
+
+/// Everything that can be typed.
+#[derive(Default)]
+pub(crate) struct Typed {
+    words: Vec<String>,
+    json: bool,
+    /// A host file in place of the site's.
+    pub(crate) host_file: Option<String>,
+    /// A state directory in place of the site's.
+    pub(crate) state_dir: Option<String>,
+    format: Option<String>,
+}
+
+/// From arguments to exit status.
+pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
+    start::prepare();
+    match parse(arguments).map_err(|error| error.to_string()).and_then(|typed| dispatch(&typed)) {
+        Ok(exit) => exit,
+        Err(because) => log::fail("cannot start", &Failure::new(Reason::Usage, because)),
+    }
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<Typed, lexopt::Error> {
+    let mut typed = Typed::default();
+    let mut parser = lexopt::Parser::from_args(arguments);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("json") => typed.json = true,
+            Long("host-file") => typed.host_file = Some(parser.value()?.string()?),
+            Long("state-dir") => typed.state_dir = Some(parser.value()?.string()?),
+            Long("format") => typed.format = Some(parser.value()?.string()?),
+            Short('h') | Long("help") => typed.words.insert(0, "help".to_owned()),
+            Short('V') | Long("version") => typed.words.insert(0, "version".to_owned()),
+            Value(word) => typed.words.push(word.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(typed)
+}
+
+fn dispatch(typed: &Typed) -> Result<u8, String> {
+    let words: Vec<&str> = typed.words.iter().map(String::as_str).collect();
+    let (command, rest) = words.split_first().map_or(("run", &[][..]), |(command, rest)| (*command, rest));
+    let one = |what: &str| rest.first().copied().ok_or_else(|| format!("{command} needs {what}"));
+    let most = usize::from(matches!(command, "explain" | "credential" | "completions"));
+    if let (Some(extra), false) = (rest.get(most), matches!(command, "help" | "version")) {
+        return Err(format!("unexpected {extra:?} after {command}"));
+    }
+    Ok(match command {
+        "run" => run::run(typed.host_file.as_deref(), typed.state_dir.as_deref()),
+        "status" => show::status(typed, typed.json),
+        "doctor" => doctor::doctor(typed, typed.json),
+        "explain" => show::explain(one("a code or an exit status")?)?,
+        "inspect" => show::inspect(),
+        "credential" => {
+            let word = typed.format.as_deref().unwrap_or("raw");
+            let format = Format::parse(word).ok_or_else(|| format!("--format {word:?} is not one of raw json aws kubernetes env vault"))?;
+            show::credential(typed, one("a credential's name")?, format)
+        }
+        "needs-renewal" => show::needs_renewal(typed),
+        "completions" => show::completions(one("bash, zsh or fish")?)?,
+        "man" => show::man(),
+        "help" => log::print(&show::help()),
+        "version" => show::version(typed.json),
+        unknown => return Err(format!("unknown command {unknown:?}")),
+    })
+}

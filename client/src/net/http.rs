@@ -1,0 +1,191 @@
+//! HTTP/1.1 (RFC 9112), as little of it as a credential needs: one GET, one bounded answer.
+
+use crate::failure::Failure;
+use protocol::{reason::Reason, refusal::Refusal};
+use std::io::{ErrorKind, Read, Write};
+
+const HEAD_BYTES_MAX: usize = 16_384;
+const BODY_BYTES_MAX: usize = 65_536;
+
+/// Sends a GET and gives the body of its 200; `stream_failure` finds the words for a broken stream.
+pub(crate) fn get<S: Read + Write>(
+    stream: &mut S,
+    authority: &str,
+    path: &str,
+    stream_failure: fn(&std::io::Error) -> Failure,
+) -> Result<Vec<u8>, Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: pinnace/{version}\r\nAccept: application/json\r\n\r\n");
+    stream.write_all(request.as_bytes()).and_then(|()| stream.flush()).map_err(|error| stream_failure(&error))?;
+    let mut buffer = Buffer { stream, bytes: Vec::new(), failure: stream_failure };
+    let head = buffer.head()?;
+    let body = buffer.body(&head)?;
+    judge(&head, body)
+}
+
+/// What the head of an answer says.
+struct Head {
+    code: u16,
+    length: Option<usize>,
+    chunked: bool,
+    encoded: bool,
+    html: bool,
+    retry_after: Option<u64>,
+}
+
+fn judge(head: &Head, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    let reason = match head.code {
+        200 if head.encoded => Reason::HttpEncoding,
+        200 if body.is_empty() => Reason::HttpEmpty,
+        200 if head.html || body.trim_ascii_start().starts_with(b"<") => Reason::HttpNotJson,
+        200 => return Ok(body),
+        300..=399 => Reason::HttpRedirect,
+        401 => Reason::HttpUnauthorized,
+        403 => Reason::HttpForbidden,
+        404 => Reason::HttpNotFound,
+        429 => Reason::HttpThrottled,
+        503 => Reason::HttpUnavailable,
+        500..=599 => Reason::HttpServerError,
+        _ => Reason::HttpStatus,
+    };
+    let words = Refusal::from_json(&body).map(|refusal| format!(": {} ({})", printable(&refusal.because), printable(&refusal.code)));
+    let because = format!("the answer has status {}{}", head.code, words.unwrap_or_default());
+    Err(Failure { reason, because, retry_after: head.retry_after })
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(200).collect()
+}
+
+struct Buffer<'a, S> {
+    stream: &'a mut S,
+    bytes: Vec<u8>,
+    failure: fn(&std::io::Error) -> Failure,
+}
+
+impl<S: Read> Buffer<'_, S> {
+    fn head(&mut self) -> Result<Head, Failure> {
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; 64];
+            let mut response = httparse::Response::new(&mut headers);
+            match response.parse(&self.bytes) {
+                Ok(httparse::Status::Complete(length)) => {
+                    let head = read_head(&response)?;
+                    self.bytes.drain(..length);
+                    return Ok(head);
+                }
+                Ok(httparse::Status::Partial) if self.bytes.len() < HEAD_BYTES_MAX => {}
+                Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+                    return Err(Failure::new(Reason::HttpTooLarge, format!("a head of over {HEAD_BYTES_MAX} bytes or 64 lines")));
+                }
+                Err(error) => return Err(Failure::new(Reason::HttpMalformed, format!("the answer's head: {error}"))),
+            }
+            if !self.more()? {
+                return Err(closed());
+            }
+        }
+    }
+
+    fn body(&mut self, head: &Head) -> Result<Vec<u8>, Failure> {
+        if head.chunked {
+            return self.chunks();
+        }
+        match head.length {
+            Some(length) if length > BODY_BYTES_MAX => Err(too_large()),
+            Some(length) => self.exactly(length),
+            None => {
+                while self.more()? {
+                    if self.bytes.len() > BODY_BYTES_MAX {
+                        return Err(too_large());
+                    }
+                }
+                Ok(std::mem::take(&mut self.bytes))
+            }
+        }
+    }
+
+    fn chunks(&mut self) -> Result<Vec<u8>, Failure> {
+        let malformed = || Failure::new(Reason::HttpMalformed, "the answer's chunks do not hold");
+        let mut body = Vec::new();
+        loop {
+            let (start, size) = loop {
+                match httparse::parse_chunk_size(&self.bytes).map_err(|_| malformed())? {
+                    httparse::Status::Complete(found) => break found,
+                    httparse::Status::Partial if self.bytes.len() < HEAD_BYTES_MAX => {}
+                    httparse::Status::Partial => return Err(malformed()),
+                }
+                if !self.more()? {
+                    return Err(closed());
+                }
+            };
+            let size = usize::try_from(size).ok().filter(|size| *size <= BODY_BYTES_MAX - body.len()).ok_or_else(too_large)?;
+            self.bytes.drain(..start);
+            if size == 0 {
+                return Ok(body);
+            }
+            body.extend(self.exactly(size)?);
+            if self.exactly(2)? != b"\r\n" {
+                return Err(malformed());
+            }
+        }
+    }
+
+    fn exactly(&mut self, length: usize) -> Result<Vec<u8>, Failure> {
+        while self.bytes.len() < length {
+            if !self.more()? {
+                return Err(closed());
+            }
+        }
+        Ok(self.bytes.drain(..length).collect())
+    }
+
+    fn more(&mut self) -> Result<bool, Failure> {
+        let mut piece = [0; 4096];
+        loop {
+            match self.stream.read(&mut piece) {
+                Ok(count) => {
+                    self.bytes.extend(piece.get(..count).unwrap_or_default());
+                    return Ok(count > 0);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err((self.failure)(&error)),
+            }
+        }
+    }
+}
+
+fn read_head(response: &httparse::Response<'_, '_>) -> Result<Head, Failure> {
+    let malformed = |what: &str| Failure::new(Reason::HttpMalformed, format!("the answer's {what} does not hold"));
+    let mut head = Head { code: response.code.unwrap_or(0), length: None, chunked: false, encoded: false, html: false, retry_after: None };
+    for header in response.headers.iter() {
+        let value = std::str::from_utf8(header.value).unwrap_or_default().trim();
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        if is("content-length") {
+            let length = value.parse().map_err(|_| malformed("Content-Length"))?;
+            if head.length.is_some_and(|earlier| earlier != length) {
+                return Err(malformed("Content-Length"));
+            }
+            head.length = Some(length);
+        } else if is("transfer-encoding") {
+            if !value.eq_ignore_ascii_case("chunked") {
+                return Err(Failure::new(Reason::HttpEncoding, "a transfer encoding other than chunked"));
+            }
+            head.chunked = true;
+        } else if is("content-encoding") {
+            head.encoded = !value.eq_ignore_ascii_case("identity");
+        } else if is("content-type") {
+            head.html = value.starts_with("text/html");
+        } else if is("retry-after") {
+            head.retry_after = value.parse().ok();
+        }
+    }
+    Ok(head)
+}
+
+fn closed() -> Failure {
+    Failure::new(Reason::HttpClosed, "the connection ended before the answer did")
+}
+
+fn too_large() -> Failure {
+    Failure::new(Reason::HttpTooLarge, format!("a body of over {BODY_BYTES_MAX} bytes"))
+}

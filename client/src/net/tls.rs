@@ -1,0 +1,247 @@
+//! TLS 1.3 as this site wants it: pinned roots, one exact name, no resumption, and a certificate check that knows when only the
+//! host's clock is to blame.
+
+use crate::failure::Failure;
+use protocol::{identity::HostId, reason::Reason, site::Site};
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::{
+        Resumption, WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, ring as provider},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    time_provider::TimeProvider,
+};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// The host's key, certificates, and name.
+pub(crate) struct Identity {
+    key: PrivateKeyDer<'static>,
+    chain: Vec<CertificateDer<'static>>,
+    /// The SPIFFE ID in the certificate.
+    pub(crate) id: String,
+}
+
+impl Identity {
+    /// From `identity.pem`.
+    pub(crate) fn parse(pem: &[u8]) -> Result<Self, Failure> {
+        let invalid = |because: &str| Failure::new(Reason::IdentityInvalid, format!("identity.pem: {because}"));
+        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| invalid("no private key"))?;
+        let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| invalid("not PEM"))?;
+        let leaf = chain.first().ok_or_else(|| invalid("no certificate"))?;
+        let leaf = webpki::EndEntityCert::try_from(leaf).map_err(|_| invalid("the first certificate cannot be read"))?;
+        let id = leaf.valid_uri_names().find_map(HostId::parse).ok_or_else(|| invalid("the certificate names no host"))?;
+        let id = id.to_string();
+        Ok(Self { key, chain, id })
+    }
+}
+
+/// The certificate check and what it saw.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    inner: Arc<WebPkiServerVerifier>,
+    doubt: Mutex<Option<Doubt>>,
+}
+
+/// A chain and name that hold, at another time than this host's.
+#[derive(Debug)]
+struct Doubt {
+    chain: Vec<CertificateDer<'static>>,
+    name: ServerName<'static>,
+}
+
+impl Pinned {
+    /// Whether the certificate was only found valid at another time than this host's.
+    pub(crate) fn doubts_the_clock(&self) -> bool {
+        self.doubt.lock().is_ok_and(|doubt| doubt.is_some())
+    }
+
+    /// Checks the same certificates again at a time that has been proved.
+    pub(crate) fn check_at(&self, time: i64) -> Result<(), Error> {
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(time).unwrap_or(0)));
+        let doubt = self.doubt.lock().map_err(|_| Error::General("poisoned".into()))?;
+        let Some(Doubt { chain, name }) = doubt.as_ref() else { return Ok(()) };
+        let (leaf, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+        self.inner.verify_server_cert(leaf, rest, name, &[], time).map(|_| ())
+    }
+}
+
+/// How often a chain may ask for another time: once per certificate in it, and some.
+const TIMES_MAX: usize = 6;
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        rest: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let mut time = now;
+        let mut result = Err(Error::General("unchecked".into()));
+        for _ in 0..TIMES_MAX {
+            result = self.inner.verify_server_cert(leaf, rest, name, ocsp, time);
+            time = match &result {
+                Err(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => *not_before,
+                Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => *not_after,
+                _ => break,
+            };
+        }
+        let verified = result?;
+        exact(leaf, name)?;
+        if time != now {
+            let chain = std::iter::once(leaf).chain(rest).map(|certificate| certificate.clone().into_owned()).collect();
+            *self.doubt.lock().map_err(|_| Error::General("poisoned".into()))? = Some(Doubt { chain, name: name.to_owned() });
+        }
+        Ok(verified)
+    }
+
+    fn verify_tls12_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::PeerIncompatible(rustls::PeerIncompatible::ServerDoesNotSupportTls12Or13))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// A DNS name must stand in the certificate as it is, not as a wildcard.
+fn exact(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> {
+    let ServerName::DnsName(name) = name else { return Ok(()) };
+    let leaf = webpki::EndEntityCert::try_from(leaf).map_err(|_| CertificateError::BadEncoding)?;
+    let found = leaf.valid_dns_names().any(|found| found.eq_ignore_ascii_case(name.as_ref()));
+    if found { Ok(()) } else { Err(CertificateError::NotValidForName.into()) }
+}
+
+/// The configuration for one site and identity.
+pub(crate) fn config(site: &Site, identity: &Identity) -> Result<(ClientConfig, Arc<Pinned>), Failure> {
+    let provider = Arc::new(narrow());
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_slice_iter(site.roots_pem.as_bytes()) {
+        let root = root.map_err(|_| Failure::new(Reason::SiteInvalid, "roots_pem: not PEM"))?;
+        roots.add(root).map_err(|error| Failure::new(Reason::SiteInvalid, format!("roots_pem: {error}")))?;
+    }
+    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+    let inner = inner.map_err(|error| Failure::new(Reason::SiteInvalid, format!("roots_pem: {error}")))?;
+    let pinned = Arc::new(Pinned { inner, doubt: Mutex::new(None) });
+    let mut config = ClientConfig::builder_with_details(provider, Arc::new(Clock))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(|error| Failure::new(Reason::Internal, error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::<Pinned>::clone(&pinned))
+        .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
+        .map_err(|error| Failure::new(Reason::IdentityInvalid, format!("identity.pem: {error}")))?;
+    config.resumption = Resumption::disabled();
+    Ok((config, pinned))
+}
+
+/// X25519, AES-128-GCM and ChaCha20-Poly1305; certificates of Ed25519 and ECDSA P-256.
+fn narrow() -> CryptoProvider {
+    use provider::cipher_suite::{TLS13_AES_128_GCM_SHA256, TLS13_CHACHA20_POLY1305_SHA256};
+    static ALGORITHMS: rustls::crypto::WebPkiSupportedAlgorithms = rustls::crypto::WebPkiSupportedAlgorithms {
+        all: &[webpki::ring::ED25519, webpki::ring::ECDSA_P256_SHA256],
+        mapping: &[
+            (SignatureScheme::ED25519, &[webpki::ring::ED25519]),
+            (SignatureScheme::ECDSA_NISTP256_SHA256, &[webpki::ring::ECDSA_P256_SHA256]),
+        ],
+    };
+    CryptoProvider {
+        cipher_suites: vec![TLS13_AES_128_GCM_SHA256, TLS13_CHACHA20_POLY1305_SHA256],
+        kx_groups: vec![provider::kx_group::X25519],
+        signature_verification_algorithms: ALGORITHMS,
+        secure_random: &RANDOM,
+        key_provider: &KEYS,
+    }
+}
+
+static RANDOM: Random = Random;
+static KEYS: Keys = Keys;
+
+#[derive(Debug)]
+struct Random;
+
+impl rustls::crypto::SecureRandom for Random {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), rustls::crypto::GetRandomFailed> {
+        use ring::rand::SecureRandom;
+        ring::rand::SystemRandom::new().fill(bytes).map_err(|_| rustls::crypto::GetRandomFailed)
+    }
+}
+
+/// Loads the host's own key: Ed25519 or ECDSA P-256.
+#[derive(Debug)]
+struct Keys;
+
+impl rustls::crypto::KeyProvider for Keys {
+    fn load_private_key(&self, key: PrivateKeyDer<'static>) -> Result<Arc<dyn rustls::sign::SigningKey>, Error> {
+        if let PrivateKeyDer::Pkcs8(pkcs8) = &key
+            && let Ok(key) = provider::sign::any_eddsa_type(pkcs8)
+        {
+            return Ok(key);
+        }
+        provider::sign::any_ecdsa_type(&key)
+    }
+}
+
+/// This host's clock; before 1970 it says 1970.
+#[derive(Debug)]
+struct Clock;
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(crate::run::now()).unwrap_or(0))))
+    }
+}
+
+/// The table's reason for a TLS error.
+pub(crate) fn reason_of(error: &Error) -> Reason {
+    match error {
+        Error::InvalidCertificate(error) => certificate_reason(error),
+        Error::AlertReceived(alert) => alert_reason(*alert),
+        Error::InvalidMessage(_) => Reason::TlsNotTls,
+        Error::General(_) | Error::FailedToGetRandomBytes => Reason::Internal,
+        _ => Reason::TlsProtocol,
+    }
+}
+
+fn certificate_reason(error: &CertificateError) -> Reason {
+    match error {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => Reason::TlsUnknownAuthority,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Reason::TlsWrongName,
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => Reason::TlsCertificateExpired,
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. } | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            Reason::TlsUnknownAuthority
+        }
+        _ => Reason::TlsCertificateInvalid,
+    }
+}
+
+fn alert_reason(alert: AlertDescription) -> Reason {
+    match alert {
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied
+        | AlertDescription::CertificateRequired => Reason::TlsIdentityRefused,
+        _ => Reason::TlsProtocol,
+    }
+}

@@ -1,0 +1,183 @@
+//! The commands that only tell.
+
+use crate::{cli::Typed, failure::Failure, log, net::tls::Identity, run::now, site, state::State};
+use host::{
+    due::{self, Due},
+    formats::{Rendered, render},
+};
+use protocol::{
+    json::{Value, object},
+    reason::Reason,
+    site::{Format, Site},
+};
+use std::fmt::Write;
+
+/// Command, arguments, and what it does: help, completions and the manual page are made from this table.
+const COMMANDS: [(&str, &str, &str); 10] = [
+    ("run", "", "fetch what is due and hand it over (the default)"),
+    ("status", "[--json]", "what this host holds, until when, and how the last run ended"),
+    ("doctor", "[--json]", "walk the way of a run stage by stage and print the fix"),
+    ("explain", "CODE", "what a reason code or an exit status means"),
+    ("inspect", "", "print the stamped site"),
+    ("credential", "NAME --format FORMAT", "print the credential in place: raw json aws kubernetes env vault"),
+    ("needs-renewal", "", "0: due, 1: not yet, 2: nothing held, 255: error"),
+    ("completions", "SHELL", "print completions for bash, zsh or fish"),
+    ("man", "", "print the manual page"),
+    ("version", "[--json]", "print the version"),
+];
+
+const OPTIONS: [(&str, &str, &str); 3] = [
+    ("--state-dir", "DIR", "a state directory in place of the site's"),
+    ("--host-file", "FILE", "a host file in place of the site's"),
+    ("--json", "", "answer in JSON"),
+];
+
+pub(crate) fn help() -> String {
+    let mut text =
+        String::from("pinnace: fetches short-lived credentials for this host and hands them over\n\nusage: pinnace [COMMAND] [OPTIONS]\n\n");
+    for (command, arguments, does) in COMMANDS.iter().chain(&OPTIONS) {
+        let _ = writeln!(text, "  {:<34} {does}", format!("{command} {arguments}"));
+    }
+    text.push_str("\nThe environment is never read. Exit statuses: pinnace explain CODE.\n");
+    text
+}
+
+pub(crate) fn version(json: bool) -> u8 {
+    let version = env!("CARGO_PKG_VERSION");
+    if json { print_json(&object([("name", "pinnace".into()), ("version", version.into())])) } else { log::print(&format!("pinnace {version}\n")) }
+}
+
+pub(crate) fn explain(word: &str) -> Result<u8, String> {
+    let reason = word.parse().ok().and_then(Reason::from_exit).or_else(|| Reason::from_code(word));
+    let reason = reason.ok_or_else(|| format!("{word:?} is no code and no exit status of pinnace"))?;
+    let retry = if reason.retry() { "yes" } else { "no" };
+    Ok(log::print(&format!(
+        "{} (exit status {})\n  {}\n  fault: {}\n  retry: {retry}\n  hint:  {}\n",
+        reason.code(),
+        reason.exit(),
+        reason.summary(),
+        reason.fault().name(),
+        reason.hint()
+    )))
+}
+
+pub(crate) fn inspect() -> u8 {
+    match site::stamped() {
+        Ok(site) => log::print(&format!("{}\n", site.to_json())),
+        Err(failure) => log::fail("cannot inspect", &failure),
+    }
+}
+
+pub(crate) fn status(typed: &Typed, json: bool) -> u8 {
+    let site = match load(typed) {
+        Ok(site) => site,
+        Err(failure) => return log::fail("cannot tell the status", &failure),
+    };
+    let mut state = State::open(&site.state_dir);
+    let memory = state.memory();
+    let id = identity_of(&state);
+    let credentials: Vec<Value> = site.credentials.iter().map(|credential| credential_status(&mut state, &credential.name, &id)).collect();
+    let event = object([
+        ("site", site.name.as_str().into()),
+        ("host", if id.is_empty() { Value::Null } else { id.as_str().into() }),
+        ("last_run_at", memory.last_run_at.into()),
+        ("last_code", memory.last_code.as_str().into()),
+        ("last_success_at", memory.last_success_at.into()),
+        ("clock_skew_seconds", memory.clock_skew.into()),
+        ("credentials", Value::Array(credentials.clone())),
+    ]);
+    if json {
+        return print_json(&event);
+    }
+    let ago = |at: i64| if at == 0 { "never".to_owned() } else { format!("{} s ago", now().saturating_sub(at)) };
+    let mut text = format!("site {}, host {}\n", site.name, if id.is_empty() { "without identity" } else { &id });
+    let _ = writeln!(text, "last run {} ({}), last success {}", ago(memory.last_run_at), memory.last_code, ago(memory.last_success_at));
+    for credential in &credentials {
+        let number = |key| credential.get(key).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
+        let name = credential.get("name").and_then(Value::as_str).unwrap_or_default();
+        let _ = writeln!(text, "credential {name}: ends in {}, next fetch in {}", number("expires_in"), number("next_fetch_in"));
+    }
+    log::print(&text)
+}
+
+fn credential_status(state: &mut State, name: &str, id: &str) -> Value {
+    let held = state.held(name);
+    let remaining = held.as_ref().and_then(|held| due::remaining(held, now()));
+    let next = match due::due(held.as_ref(), id, now()) {
+        Due::In(wait) => wait,
+        Due::Yes => 0,
+    };
+    object([
+        ("name", name.into()),
+        ("held", held.is_some().into()),
+        ("expires_in", remaining.map_or(Value::Null, Value::from)),
+        ("next_fetch_in", next.into()),
+    ])
+}
+
+pub(crate) fn credential(typed: &Typed, name: &str, format: Format) -> u8 {
+    let rendered = load(typed).and_then(|site| {
+        let held = State::open(&site.state_dir).held(name);
+        let held = held.filter(|held| due::remaining(held, now()).is_none_or(|left| left > 0));
+        let held = held.ok_or_else(|| Failure::new(Reason::CredentialEmpty, format!("no credential {name:?} is held that has not ended")))?;
+        render(format, &held.answer, &site.roots_pem).map_err(|unfit| Failure::new(Reason::DeliveryFormat, unfit.because))
+    });
+    match rendered {
+        Ok(Rendered::One(bytes)) => crate::sys::start::write_all(1, &bytes).map_or(Reason::DeliveryStdout.exit(), |()| 0),
+        Ok(Rendered::Several(_)) => log::fail("cannot print", &Failure::new(Reason::DeliveryFormat, "spiffe is a layout of several files")),
+        Err(failure) => log::fail("cannot print the credential", &failure),
+    }
+}
+
+/// The contract of `ExecCondition=` users: 0 due, 1 not yet, 2 nothing held, 255 error.
+pub(crate) fn needs_renewal(typed: &Typed) -> u8 {
+    let Ok(site) = load(typed) else { return 255 };
+    let mut state = State::open(&site.state_dir);
+    let id = identity_of(&state);
+    let held: Vec<_> = site.credentials.iter().map(|credential| state.held(&credential.name)).collect();
+    if held.iter().any(Option::is_none) {
+        return 2;
+    }
+    u8::from(!held.iter().any(|held| due::due(held.as_ref(), &id, now()) == Due::Yes))
+}
+
+pub(crate) fn completions(shell: &str) -> Result<u8, String> {
+    let words = COMMANDS.map(|(command, _, _)| command).join(" ");
+    let options = OPTIONS.map(|(option, _, _)| option).join(" ");
+    let text = match shell {
+        "bash" => format!("complete -W '{words} {options} --format --help --version' pinnace\n"),
+        "zsh" => format!("#compdef pinnace\n_arguments '1:command:({words})' '*:option:({options} --format --help --version)'\n"),
+        "fish" => COMMANDS.iter().fold(String::new(), |mut text, (command, _, does)| {
+            let _ = writeln!(text, "complete -c pinnace -n __fish_use_subcommand -f -a {command} -d '{does}'");
+            text
+        }),
+        _ => return Err(format!("no completions for {shell:?}; there are bash, zsh and fish")),
+    };
+    Ok(log::print(&text))
+}
+
+pub(crate) fn man() -> u8 {
+    let mut text = String::from(
+        ".TH PINNACE 8\n.SH NAME\npinnace \\- fetch short-lived credentials for this host\n.SH SYNOPSIS\n.B pinnace\n[COMMAND] [OPTIONS]\n.SH COMMANDS\n",
+    );
+    for (command, arguments, does) in COMMANDS.iter().chain(&OPTIONS) {
+        let _ = writeln!(text, ".TP\n.B {}\n{does}", format!("{command} {arguments}").trim_end().replace('-', "\\-"));
+    }
+    text.push_str(".SH EXIT STATUS\n");
+    for reason in Reason::ALL {
+        let _ = writeln!(text, ".TP\n.B {} ({})\n{}", reason.exit(), reason.code(), reason.summary());
+    }
+    log::print(&text)
+}
+
+fn identity_of(state: &State) -> String {
+    state.identity().and_then(|pem| Identity::parse(&pem)).map(|identity| identity.id).unwrap_or_default()
+}
+
+fn load(typed: &Typed) -> Result<Site, Failure> {
+    site::load(typed.host_file.as_deref(), typed.state_dir.as_deref())
+}
+
+fn print_json(value: &Value) -> u8 {
+    log::print(&format!("{value}\n"))
+}

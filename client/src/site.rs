@@ -1,0 +1,67 @@
+//! The site stamped into this very file, and the host file beside it.
+
+use crate::failure::Failure;
+use host::host_file;
+use protocol::{
+    reason::Reason,
+    site::{REGION_BYTES, RegionError, Site, decode_region},
+};
+use std::{fs::File, io::Read};
+
+/// Sits in read-only data; `pinnacectl stamp` finds it by its section's name and writes the site into it.
+#[unsafe(link_section = ".pinnace_site")]
+#[used]
+#[expect(unsafe_code, reason = "a section's name is a promise to the linker")]
+static REGION: [u8; REGION_BYTES] = unstamped();
+
+const fn unstamped() -> [u8; REGION_BYTES] {
+    let mut region = [0; REGION_BYTES];
+    let mut index = 0;
+    #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler; the magic is shorter than the region")]
+    while index < protocol::site::MAGIC.len() {
+        region[index] = protocol::site::MAGIC[index];
+        index += 1;
+    }
+    region
+}
+
+/// Reads the stamped site.
+pub(crate) fn stamped() -> Result<Site, Failure> {
+    decode_region(std::hint::black_box(&REGION)).map_err(|error| match error {
+        RegionError::Unstamped => Failure::new(Reason::SiteUnstamped, "the reserved region is empty"),
+        RegionError::Corrupt => Failure::new(Reason::SiteCorrupt, "the reserved region's checksum does not hold"),
+        RegionError::Unsupported => Failure::new(Reason::SiteUnsupported, "the reserved region has another magic"),
+        RegionError::Invalid(invalid) => Failure::new(Reason::SiteInvalid, invalid.to_string()),
+    })
+}
+
+/// The stamped site with this host's own choices; `host_file` and `state_dir` from the command line come before both.
+pub(crate) fn load(host_file: Option<&str>, state_dir: Option<&str>) -> Result<Site, Failure> {
+    let mut site = stamped()?;
+    let path = host_file.unwrap_or(&site.host_file).to_owned();
+    match read_capped(&path, host_file::HOST_FILE_BYTES_MAX) {
+        Ok(bytes) => {
+            let text = String::from_utf8(bytes).map_err(|_| Failure::new(Reason::HostFileInvalid, format!("{path}: not UTF-8")))?;
+            host_file::apply(&text, &mut site)
+                .map_err(|invalid| Failure::new(Reason::HostFileInvalid, format!("{path}, line {}: {}", invalid.line, invalid.because)))?;
+        }
+        Err(error) if host_file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Failure::io(Reason::HostFileUnreadable, &path, &error)),
+    }
+    if let Some(state_dir) = state_dir {
+        site.state_dir = state_dir.to_owned();
+    }
+    Ok(site)
+}
+
+/// Reads a whole file of at most `most` bytes; more is an error.
+pub(crate) fn read_capped(path: &str, most: usize) -> std::io::Result<Vec<u8>> {
+    read_all(&File::open(path)?, most)
+}
+
+/// As [`read_capped`], from an open file.
+pub(crate) fn read_all(file: &File, most: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > most { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}

@@ -1,0 +1,102 @@
+//! What this host remembers, on disk: read with suspicion, written atomically, never fatal.
+
+use crate::{
+    failure::Failure,
+    site::read_all,
+    sys::file::{Directory, Look},
+};
+use host::{
+    due::Held,
+    state::{self, Memory, STATE_BYTES_MAX},
+};
+use protocol::reason::Reason;
+
+const PRIVATE: Look = Look { mode: 0o600, owner: None, keep_previous: false };
+const IDENTITY_BYTES_MAX: usize = 65_536;
+
+/// The state directory of a host; without one a run still works, and remembers nothing.
+pub(crate) struct State {
+    directory: Option<Directory>,
+    credentials: Option<Directory>,
+    path: String,
+    pub(crate) warnings: Vec<Failure>,
+}
+
+impl State {
+    /// Opens the directory, makes it if it can.
+    pub(crate) fn open(path: &str) -> Self {
+        let mut warnings = Vec::new();
+        let mut open =
+            |path: &str| Directory::open_or_make(path, 0o700).map_err(|error| warnings.push(Failure::io(Reason::StateUnwritable, path, &error))).ok();
+        let directory = open(path);
+        let credentials = if directory.is_some() { open(&format!("{path}/credentials")) } else { None };
+        Self { directory, credentials, path: path.to_owned(), warnings }
+    }
+
+    /// Takes the state for this run alone.
+    pub(crate) fn lock(&mut self) -> Result<(), Failure> {
+        match self.directory.as_ref().map(Directory::lock) {
+            Some(Ok(false)) => Err(Failure::new(Reason::AlreadyRunning, format!("another process holds {}", self.path))),
+            Some(Err(error)) => {
+                self.warnings.push(Failure::io(Reason::StateUnwritable, "lock", &error));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The host's key and certificates, PEM.
+    pub(crate) fn identity(&self) -> Result<Vec<u8>, Failure> {
+        let path = format!("{}/identity.pem", self.path);
+        let missing = || Failure::new(Reason::IdentityMissing, format!("{path} does not exist"));
+        let file = self.directory.as_ref().ok_or_else(missing)?.read("identity.pem");
+        file.and_then(|file| read_all(&file, IDENTITY_BYTES_MAX)).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => missing(),
+            _ => Failure::io(Reason::IdentityUnreadable, &path, &error),
+        })
+    }
+
+    /// What is remembered of earlier runs.
+    pub(crate) fn memory(&mut self) -> Memory {
+        Self::read(self.directory.as_ref(), "state", &mut self.warnings, Memory::from_json).unwrap_or_default()
+    }
+
+    /// The credential in place.
+    pub(crate) fn held(&mut self, name: &str) -> Option<Held> {
+        Self::read(self.credentials.as_ref(), name, &mut self.warnings, state::held_from_json)
+    }
+
+    /// Remembers the result of a run.
+    pub(crate) fn save_memory(&mut self, memory: &Memory) {
+        Self::write(self.directory.as_ref(), "state", &memory.to_json(), &mut self.warnings);
+    }
+
+    /// Remembers a credential.
+    pub(crate) fn save_held(&mut self, held: &Held) {
+        Self::write(self.credentials.as_ref(), &held.answer.credential, &state::held_to_json(held), &mut self.warnings);
+    }
+
+    fn read<T>(directory: Option<&Directory>, name: &str, warnings: &mut Vec<Failure>, parse: fn(&[u8]) -> Option<T>) -> Option<T> {
+        let directory = directory?;
+        let bytes = match directory.read(name).and_then(|file| read_all(&file, STATE_BYTES_MAX)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                warnings.push(Failure::io(Reason::StateCorrupt, name, &error));
+                return None;
+            }
+        };
+        let value = state::open(&bytes).and_then(parse);
+        if value.is_none() {
+            warnings.push(Failure::new(Reason::StateCorrupt, format!("{name} was damaged; it is kept as {name}.corrupt")));
+            directory.set_aside(name);
+        }
+        value
+    }
+
+    fn write(directory: Option<&Directory>, name: &str, body: &str, warnings: &mut Vec<Failure>) {
+        if let Some(Err(error)) = directory.map(|directory| directory.replace(name, &state::seal(body), PRIVATE)) {
+            warnings.push(Failure::io(Reason::StateUnwritable, name, &error));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Files and directories by descriptor: nothing here follows a symbolic link, and a replaced file is whole or untouched.
+
+use std::{
+    ffi::{CStr, CString},
+    fs::File,
+    io::{self, Write},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+};
+
+/// A directory that was reached without a symbolic link.
+pub(crate) struct Directory(OwnedFd);
+
+/// How a file is to look once it is in place.
+#[derive(Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) mode: u32,
+    pub(crate) owner: Option<(u32, u32)>,
+    pub(crate) keep_previous: bool,
+}
+
+impl Directory {
+    /// Opens an absolute path, part by part.
+    pub(crate) fn open(path: &str) -> io::Result<Self> {
+        let mut directory = open_at(libc::AT_FDCWD, c"/", libc::O_RDONLY | libc::O_DIRECTORY)?;
+        for part in path.split('/').filter(|part| !part.is_empty()) {
+            let part = CString::new(part)?;
+            let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
+            let at = directory.as_raw_fd();
+            directory = match open_at(at, &part, libc::O_RDONLY | flags) {
+                Err(error) if error.raw_os_error() == Some(libc::EACCES) => open_at(at, &part, libc::O_PATH | flags)?,
+                Err(error) if error.raw_os_error() == Some(libc::ENOTDIR) && is_symlink(at, &part) => {
+                    return Err(io::Error::from_raw_os_error(libc::ELOOP));
+                }
+                other => other?,
+            };
+        }
+        Ok(Self(directory))
+    }
+
+    /// Opens it, making the last part if it is not there.
+    pub(crate) fn open_or_make(path: &str, mode: u32) -> io::Result<Self> {
+        match Self::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let (parent, name) = path.rsplit_once('/').ok_or(io::ErrorKind::InvalidInput)?;
+                Self::open(parent)?.make(name, mode)?;
+                Self::open(path)
+            }
+            other => other,
+        }
+    }
+
+    /// Makes a directory inside.
+    pub(crate) fn make(&self, name: &str, mode: u32) -> io::Result<()> {
+        let name = CString::new(name)?;
+        // SAFETY: the descriptor is open and the name a C string.
+        done(unsafe { libc::mkdirat(self.0.as_raw_fd(), name.as_ptr(), mode) })
+    }
+
+    /// Opens a file inside for reading; a symbolic link or a pipe is refused or does not block.
+    pub(crate) fn read(&self, name: &str) -> io::Result<File> {
+        let name = CString::new(name)?;
+        open_at(self.0.as_raw_fd(), &name, libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK).map(File::from)
+    }
+
+    /// Puts bytes in place of a file: O_EXCL temporary, owner, mode, fsync, rename, fsync of the directory.
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8], look: Look) -> io::Result<()> {
+        let fresh = CString::new(format!(".{name}.pinnace-new"))?;
+        let written = self.write_new(&fresh, bytes, look).and_then(|()| {
+            if look.keep_previous {
+                self.keep_previous(name);
+            }
+            self.rename(&fresh, &CString::new(name)?)
+        });
+        if written.is_err() {
+            self.unlink(&fresh);
+            return written;
+        }
+        self.sync()
+    }
+
+    /// Puts a symbolic link to a sibling in place of `name`.
+    pub(crate) fn replace_link(&self, name: &str, sibling: &str) -> io::Result<()> {
+        let fresh = CString::new(format!(".{name}.pinnace-new"))?;
+        let sibling = CString::new(sibling)?;
+        self.unlink(&fresh);
+        // SAFETY: open descriptor, C strings.
+        done(unsafe { libc::symlinkat(sibling.as_ptr(), self.0.as_raw_fd(), fresh.as_ptr()) })?;
+        self.rename(&fresh, &CString::new(name)?).inspect_err(|_| self.unlink(&fresh))?;
+        self.sync()
+    }
+
+    /// Renames inside the directory, best effort.
+    pub(crate) fn set_aside(&self, name: &str) {
+        if let (Ok(from), Ok(to)) = (CString::new(name), CString::new(format!("{name}.corrupt"))) {
+            let _ = self.rename(&from, &to);
+        }
+    }
+
+    /// Takes the directory for this process alone; the kernel lets go of it when the process ends, however it ends.
+    pub(crate) fn lock(&self) -> io::Result<bool> {
+        // SAFETY: the descriptor is open.
+        match done(unsafe { libc::flock(self.0.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
+    fn write_new(&self, name: &CStr, bytes: &[u8], look: Look) -> io::Result<()> {
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+        let file = match open_at(self.0.as_raw_fd(), name, flags) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.unlink(name);
+                open_at(self.0.as_raw_fd(), name, flags)
+            }
+            other => other,
+        }?;
+        let mut file = File::from(file);
+        if let Some((user, group)) = look.owner {
+            // SAFETY: the descriptor is open.
+            done(unsafe { libc::fchown(file.as_raw_fd(), user, group) })?;
+        }
+        // SAFETY: the descriptor is open.
+        done(unsafe { libc::fchmod(file.as_raw_fd(), look.mode) })?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    fn keep_previous(&self, name: &str) {
+        let (Ok(current), Ok(previous)) = (CString::new(name), CString::new(format!(".{name}.pinnace-previous"))) else { return };
+        let at = self.0.as_raw_fd();
+        if is_symlink(at, &current) {
+            return;
+        }
+        self.unlink(&previous);
+        // SAFETY: open descriptor, C strings; a link that cannot be made is no loss.
+        unsafe { libc::linkat(at, current.as_ptr(), at, previous.as_ptr(), 0) };
+    }
+
+    fn rename(&self, from: &CStr, to: &CStr) -> io::Result<()> {
+        let at = self.0.as_raw_fd();
+        // SAFETY: open descriptor, C strings.
+        done(unsafe { libc::renameat(at, from.as_ptr(), at, to.as_ptr()) })
+    }
+
+    fn unlink(&self, name: &CStr) {
+        // SAFETY: open descriptor, C string.
+        unsafe { libc::unlinkat(self.0.as_raw_fd(), name.as_ptr(), 0) };
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        // SAFETY: the descriptor is open.
+        match done(unsafe { libc::fsync(self.0.as_raw_fd()) }) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EBADF | libc::EINVAL)) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+fn open_at(at: i32, name: &CStr, flags: i32) -> io::Result<OwnedFd> {
+    // SAFETY: a C string and constants; the mode is only used by O_CREAT.
+    let descriptor = unsafe { libc::openat(at, name.as_ptr(), flags | libc::O_CLOEXEC, 0o600) };
+    // SAFETY: the descriptor is new and ours.
+    if descriptor == -1 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }) }
+}
+
+fn is_symlink(at: i32, name: &CStr) -> bool {
+    let mut target = [0_u8; 1];
+    // SAFETY: at most one byte is written into the local; only links can be read so.
+    unsafe { libc::readlinkat(at, name.as_ptr(), target.as_mut_ptr().cast(), 1) != -1 }
+}
+
+fn done(result: i32) -> io::Result<()> {
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

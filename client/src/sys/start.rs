@@ -1,0 +1,134 @@
+//! Before anything else: arguments, descriptors 0 to 2, signals, the watchdog, entropy.
+
+use std::{
+    ffi::{CStr, OsString, c_char, c_int},
+    os::unix::ffi::OsStringExt,
+    ptr,
+    time::{Duration, Instant},
+};
+
+/// Defines C's `main` over a function from arguments to exit status.
+macro_rules! c_main {
+    ($main:path) => {
+        #[unsafe(no_mangle)]
+        #[expect(unsafe_code, reason = "C's main is how a program starts without the standard library's start-up")]
+        pub(crate) extern "C" fn main(argc: std::ffi::c_int, argv: *const *const std::ffi::c_char) -> std::ffi::c_int {
+            // SAFETY: the kernel and libc hand over argc valid pointers.
+            let arguments = unsafe { crate::sys::start::arguments(argc, argv) };
+            std::ffi::c_int::from($main(arguments))
+        }
+    };
+}
+pub(crate) use c_main;
+
+/// The arguments after the program's name.
+///
+/// # Safety
+/// `argv` holds `argc` pointers to C strings.
+pub(crate) unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<OsString> {
+    let count = usize::try_from(argc).unwrap_or(0);
+    (1..count)
+        .filter_map(|index| {
+            // SAFETY: index is below argc.
+            let argument = unsafe { *argv.add(index) };
+            // SAFETY: each argument is a C string; a null ends the list.
+            (!argument.is_null()).then(|| OsString::from_vec(unsafe { CStr::from_ptr(argument) }.to_bytes().to_vec()))
+        })
+        .collect()
+}
+
+/// Makes sure that no socket can become descriptor 0, 1 or 2, ignores SIGPIPE, and leaves no core dump.
+pub(crate) fn prepare() {
+    for descriptor in 0..=2 {
+        // SAFETY: F_GETFD reads a flag.
+        if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } == -1 {
+            occupy();
+        }
+    }
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: plain system calls on constants and a local.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
+    }
+}
+
+/// Takes the lowest free descriptor with something harmless.
+fn occupy() {
+    // SAFETY: constant paths; the last resort is a socket that is never connected.
+    unsafe {
+        if libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) == -1 && libc::open(c"/".as_ptr(), libc::O_RDONLY) == -1 {
+            libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0);
+        }
+    }
+}
+
+/// Ends the process with `exit` after `seconds`, whatever a disk or device does to it.
+pub(crate) fn watchdog(seconds: u32, exit: u8) {
+    EXIT.store(c_int::from(exit), std::sync::atomic::Ordering::Relaxed);
+    // SAFETY: the handler only loads an atomic and calls _exit.
+    unsafe {
+        libc::signal(libc::SIGALRM, on_alarm as *const () as libc::sighandler_t);
+        libc::alarm(seconds);
+    }
+}
+
+static EXIT: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(1);
+
+extern "C" fn on_alarm(_: c_int) {
+    // SAFETY: _exit is async-signal-safe.
+    unsafe { libc::_exit(EXIT.load(std::sync::atomic::Ordering::Relaxed)) }
+}
+
+/// Waits until the kernel can give randomness; false if it has none by then.
+pub(crate) fn entropy_by(deadline: Instant) -> bool {
+    loop {
+        let mut byte = 0_u8;
+        // SAFETY: one byte is written to a local.
+        let got = unsafe { libc::syscall(libc::SYS_getrandom, ptr::from_mut(&mut byte), 1_usize, libc::GRND_NONBLOCK) };
+        if got == 1 {
+            return true;
+        }
+        match std::io::Error::last_os_error().raw_os_error() {
+            Some(libc::ENOSYS | libc::EPERM) => return device_by(deadline),
+            _ if Instant::now() >= deadline => return false,
+            _ => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// On kernels without getrandom: `/dev/random` is readable once the pool is filled, and `/dev/urandom` must be there.
+fn device_by(deadline: Instant) -> bool {
+    use std::os::fd::AsRawFd;
+    let Ok(random) = std::fs::File::open("/dev/random") else { return std::fs::File::open("/dev/urandom").is_ok() };
+    super::socket::wait(random.as_raw_fd(), libc::POLLIN, deadline).is_ok() && std::fs::File::open("/dev/urandom").is_ok()
+}
+
+/// Whether a descriptor is a terminal.
+pub(crate) fn is_terminal(descriptor: c_int) -> bool {
+    // SAFETY: isatty only asks.
+    unsafe { libc::isatty(descriptor) == 1 }
+}
+
+/// Writes all bytes to standard output (1) or error (2); a full disk or a closed pipe is the caller's to judge.
+pub(crate) fn write_all(descriptor: c_int, mut bytes: &[u8]) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        // SAFETY: the pointer and length are of one slice.
+        let written = unsafe { libc::write(descriptor, bytes.as_ptr().cast(), bytes.len()) };
+        match usize::try_from(written) {
+            Ok(0) => return Err(std::io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(_) if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(std::io::Error::last_os_error()),
+        }
+    }
+    Ok(())
+}
+
+/// Ends a child's whole process group.
+pub(crate) fn kill_group(leader: u32) {
+    if let Ok(leader) = libc::pid_t::try_from(leader) {
+        // SAFETY: a plain system call.
+        unsafe { libc::kill(-leader, libc::SIGKILL) };
+    }
+}

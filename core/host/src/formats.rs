@@ -1,0 +1,183 @@
+//! A credential as its consumer reads it.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
+use protocol::{
+    answer::{Answer, Kind},
+    json::{Value, object},
+    site::Format,
+};
+
+/// A rendered credential.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Rendered {
+    /// One text.
+    One(Vec<u8>),
+    /// Several files: name, bytes, mode.
+    Several(Vec<(String, Vec<u8>, u32)>),
+}
+
+/// A format that a credential does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// The format.
+    pub format: Format,
+    /// What is missing; holds nothing secret.
+    pub because: String,
+}
+
+/// Renders a credential.
+///
+/// # Errors
+/// When the credential's kind does not have what the format needs.
+pub fn render(format: Format, answer: &Answer, roots_pem: &str) -> Result<Rendered, Unfit> {
+    let text = match format {
+        Format::Raw => raw(answer),
+        Format::Json => answer.to_json(),
+        Format::Aws => aws(answer)?,
+        Format::Kubernetes => kubernetes(answer)?,
+        Format::Env => env(answer),
+        Format::Vault => token(answer, Format::Vault)?.to_string(),
+        Format::Spiffe => {
+            let token = token(answer, Format::Spiffe)?.as_bytes().to_vec();
+            let bundle = roots_pem.as_bytes().to_vec();
+            return Ok(Rendered::Several(vec![("jwt_svid.token".into(), token, 0o600), ("svid_bundle.pem".into(), bundle, 0o644)]));
+        }
+    };
+    Ok(Rendered::One(text.into_bytes()))
+}
+
+fn raw(answer: &Answer) -> String {
+    match answer.kind {
+        Kind::Jwt => answer.token.clone(),
+        Kind::Secret => Value::Object(answer.fields.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect()).to_string(),
+    }
+}
+
+fn token(answer: &Answer, format: Format) -> Result<&str, Unfit> {
+    let token = (answer.kind == Kind::Jwt).then_some(answer.token.as_str());
+    token.ok_or_else(|| Unfit { format, because: "it takes a token, and the credential is a secret".into() })
+}
+
+fn aws(answer: &Answer) -> Result<String, Unfit> {
+    let field = |name: &str| answer.fields.iter().find(|(key, _)| key == name).map(|(_, text)| text.as_str());
+    let needed = |name: &str| field(name).ok_or_else(|| Unfit { format: Format::Aws, because: format!("the credential has no {name}") });
+    let mut members: Vec<(String, Value)> = vec![
+        ("Version".into(), 1.into()),
+        ("AccessKeyId".into(), needed("AccessKeyId")?.into()),
+        ("SecretAccessKey".into(), needed("SecretAccessKey")?.into()),
+    ];
+    members.extend(field("SessionToken").map(|token| ("SessionToken".to_string(), token.into())));
+    members.push(("Expiration".into(), rfc3339(answer.expires_at).into()));
+    Ok(Value::Object(members).to_string())
+}
+
+fn kubernetes(answer: &Answer) -> Result<String, Unfit> {
+    let status = object([("expirationTimestamp", rfc3339(answer.expires_at).into()), ("token", token(answer, Format::Kubernetes)?.into())]);
+    Ok(object([("apiVersion", "client.authentication.k8s.io/v1".into()), ("kind", "ExecCredential".into()), ("status", status)]).to_string())
+}
+
+fn env(answer: &Answer) -> String {
+    match answer.kind {
+        Kind::Jwt => line(&format!("{}_TOKEN", answer.credential), &answer.token),
+        Kind::Secret => answer.fields.iter().map(|(name, text)| line(name, text)).collect(),
+    }
+}
+
+fn line(key: &str, value: &str) -> String {
+    let key: String = key.chars().map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_uppercase() } else { '_' }).collect();
+    let mut escaped = String::new();
+    for character in value.chars() {
+        match character {
+            '"' | '\\' | '$' | '`' => escaped.extend(['\\', character]),
+            '\n' => escaped.push_str("\\n"),
+            control if control.is_control() => {}
+            other => escaped.push(other),
+        }
+    }
+    format!("{key}=\"{escaped}\"\n")
+}
+
+/// A time as RFC 3339 has it, in UTC to the second.
+#[must_use]
+pub fn rfc3339(unix: i64) -> String {
+    let (days, seconds) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
+    // Days since 0000-03-01, in eras of 400 years (the proleptic Gregorian calendar).
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jwt() -> Answer {
+        Answer {
+            credential: "db-main".into(),
+            kind: Kind::Jwt,
+            subject: "s".into(),
+            issued_at: 0,
+            expires_at: 1_795_003_600,
+            expires_in: 3600,
+            fetch_after: 0,
+            fetch_window: 0,
+            token: "a.b.c".into(),
+            fields: vec![],
+        }
+    }
+
+    fn text(format: Format, answer: &Answer) -> String {
+        match render(format, answer, "ROOT") {
+            Ok(Rendered::One(bytes)) => String::from_utf8(bytes).unwrap(),
+            _ => panic!("not one text"),
+        }
+    }
+
+    #[test]
+    fn times_match_known_dates() {
+        for (unix, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (4_102_444_799, "2099-12-31T23:59:59Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(unix), text);
+        }
+    }
+
+    #[test]
+    fn each_consumer_gets_its_form() {
+        assert_eq!(text(Format::Raw, &jwt()), "a.b.c");
+        assert_eq!(text(Format::Vault, &jwt()), "a.b.c");
+        assert_eq!(text(Format::Env, &jwt()), "DB_MAIN_TOKEN=\"a.b.c\"\n");
+        assert_eq!(
+            text(Format::Kubernetes, &jwt()),
+            "{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{\"expirationTimestamp\":\"2026-11-18T12:06:40Z\",\"token\":\"a.b.c\"}}"
+        );
+        assert!(matches!(render(Format::Spiffe, &jwt(), "ROOT"), Ok(Rendered::Several(files)) if files.len() == 2 && files[1].1 == b"ROOT"));
+        assert!(render(Format::Aws, &jwt(), "").is_err());
+    }
+
+    #[test]
+    fn secrets_render_for_aws_and_never_as_a_token() {
+        let fields = vec![("AccessKeyId".into(), "AK".into()), ("SecretAccessKey".into(), "a\"$b".into())];
+        let secret = Answer { kind: Kind::Secret, token: String::new(), fields, ..jwt() };
+        assert_eq!(
+            text(Format::Aws, &secret),
+            "{\"Version\":1,\"AccessKeyId\":\"AK\",\"SecretAccessKey\":\"a\\\"$b\",\"Expiration\":\"2026-11-18T12:06:40Z\"}"
+        );
+        assert_eq!(text(Format::Env, &secret), "ACCESSKEYID=\"AK\"\nSECRETACCESSKEY=\"a\\\"\\$b\"\n");
+        assert!(render(Format::Vault, &secret, "").is_err());
+    }
+}
