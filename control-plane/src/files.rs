@@ -20,16 +20,13 @@ pub(crate) enum Readers {
 
 /// The text of a file.
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path)
-        .map_err(|error| Failure::new(format!("cannot read {}", path.display()), error, "check the path and who may read it"))
+    fs::read_to_string(path).map_err(|error| Failure::new(format!("cannot read {}", path.display()), error, "check the path and who may read it"))
 }
 
 /// Every certificate in a PEM file; at least one.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let failed = |because: String| Failure::new(format!("cannot use {}", path.display()), because, "it must hold PEM certificates");
-    let found = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| failed(error.to_string()))?;
+    let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|error| failed(error.to_string()))?;
     if found.is_empty() { Err(failed("there is no certificate in it".into())) } else { Ok(found) }
 }
 

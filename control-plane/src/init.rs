@@ -9,7 +9,9 @@ use crate::{
 };
 use aws_lc_rs::signature::Ed25519KeyPair;
 use protocol::identity::HostId;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+};
 use std::{
     fs,
     net::IpAddr,
@@ -23,11 +25,16 @@ const SERVER_DAYS: i64 = 90;
 /// Makes the folder `dir` for hosts of `trust_domain` that reach the control plane by `names`.
 pub(crate) fn run(dir: &Path, trust_domain: &str, names: &[String]) -> Result<(), Failure> {
     if HostId::new(trust_domain, "any").is_none() {
-        return Err(Failure::new(format!("cannot make trust domain {trust_domain:?}"), "it is not a DNS name in lower case", "use a name such as example.org"));
+        return Err(Failure::new(
+            format!("cannot make trust domain {trust_domain:?}"),
+            "it is not a DNS name in lower case",
+            "use a name such as example.org",
+        ));
     }
     let draft = draft_of(dir)?;
     let made = make(&draft, trust_domain, names).and_then(|()| {
-        fs::rename(&draft, dir).map_err(|error| Failure::new(format!("cannot make {}", dir.display()), error, "name a folder that does not exist or is empty"))
+        fs::rename(&draft, dir)
+            .map_err(|error| Failure::new(format!("cannot make {}", dir.display()), error, "name a folder that does not exist or is empty"))
     });
     if made.is_err() {
         let _ = fs::remove_dir_all(&draft);
@@ -124,10 +131,7 @@ fn config_text(trust_domain: &str, dns_name: &str) -> String {
 
 fn site_text(trust_domain: &str, dns_name: &str, names: &[String]) -> String {
     let addresses: Vec<String> = names.iter().filter(|name| name.parse::<IpAddr>().is_ok()).map(|name| format!("{name:?}")).collect();
-    include_str!("init/site.toml")
-        .replace("@TRUST_DOMAIN@", trust_domain)
-        .replace("@NAME@", dns_name)
-        .replace("@ADDRESSES@", &addresses.join(", "))
+    include_str!("init/site.toml").replace("@TRUST_DOMAIN@", trust_domain).replace("@NAME@", dns_name).replace("@ADDRESSES@", &addresses.join(", "))
 }
 
 fn next_steps(dir: &Path, trust_domain: &str) -> String {

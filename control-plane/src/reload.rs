@@ -23,7 +23,8 @@ pub(crate) struct Loaded {
 
 /// Reads the policy and the secrets it names, which lie beside it.
 pub(crate) fn policy(files: &Files) -> Result<Loaded, Failure> {
-    let unusable = |because: String| Failure::new(format!("cannot use {}", files.policy.display()), because, "correct the policy; the running one stays");
+    let unusable =
+        |because: String| Failure::new(format!("cannot use {}", files.policy.display()), because, "correct the policy; the running one stays");
     let raw: RawPolicy = toml::from_str(&files::read(&files.policy)?).map_err(|error| unusable(error.to_string()))?;
     let mut contents = HashMap::new();
     let mut secrets = Vec::new();

@@ -96,7 +96,11 @@ fn unauthorized(unidentified: Unidentified) -> Reply {
 fn denied(host: &HostId, name: &str) -> Reply {
     tracing::info!(event = "refused", code = "policy.denied", host = %host, credential = name);
     let because = format!("no rule of the policy lets {host} have {name}");
-    reply::refuse(StatusCode::FORBIDDEN, "policy.denied", ["the credential is not for this host", &because, "add the host to the credential's policy"])
+    reply::refuse(
+        StatusCode::FORBIDDEN,
+        "policy.denied",
+        ["the credential is not for this host", &because, "add the host to the credential's policy"],
+    )
 }
 
 fn unknown(host: &HostId, name: &str) -> Reply {

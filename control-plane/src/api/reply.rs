@@ -53,7 +53,11 @@ pub(super) fn come_again(code: &str, words: [&str; 3]) -> Reply {
 
 /// There is nothing there.
 pub(super) fn nothing_there() -> Reply {
-    refuse(StatusCode::NOT_FOUND, "request.unknown-path", ["there is nothing at this path", "the control plane serves no such path", "check the path"])
+    refuse(
+        StatusCode::NOT_FOUND,
+        "request.unknown-path",
+        ["there is nothing at this path", "the control plane serves no such path", "check the path"],
+    )
 }
 
 /// Refuses every request that is not a GET without a body.

@@ -84,8 +84,7 @@ fn write_all(mut connection: Connection, entries: &Receiver<Entry>, metrics: &Me
 fn commit(connection: &mut Connection, group: &[Entry]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     {
-        let mut insert =
-            transaction.prepare_cached("INSERT INTO audit (time, host, credential, jti, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+        let mut insert = transaction.prepare_cached("INSERT INTO audit (time, host, credential, jti, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)")?;
         for Entry { record, .. } in group {
             insert.execute((record.time, &record.host, &record.credential, &record.jti, record.expires_at))?;
         }
