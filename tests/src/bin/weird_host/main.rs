@@ -2,7 +2,8 @@
 //!
 //! An old kernel (every system call above Linux 3.10's last answers ENOSYS), another clock (only what the command is told;
 //! the machine's own is never set), few descriptors, little memory, a call that fails, a death between two calls. It works
-//! with seccomp and ptrace, so it needs no privileges, and it blanks the vDSO, so no clock can be read behind its back.
+//! with seccomp and ptrace, so it needs no privileges; with another clock it blanks the vDSO, so that no clock is read
+//! behind its back.
 //! The command's exit status is passed through; 128 + N stands for death by signal N.
 
 #[cfg(target_arch = "x86_64")]

@@ -69,7 +69,9 @@ impl Host<'_> {
         }
         let event = status >> 16;
         if event == libc::PTRACE_EVENT_EXEC {
-            system::hide_vdso(pid);
+            if self.options.clock_offset != 0 {
+                system::hide_vdso(pid);
+            }
             self.executed = true;
         }
         // A new child begins with a SIGSTOP of the tracer's own.
