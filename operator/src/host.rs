@@ -1,0 +1,47 @@
+//! A host's first identity, issued from the trust domain's folder.
+
+use crate::{failure::Failure, site};
+use protocol::identity::HostId;
+use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, SanType};
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use time::{Duration, OffsetDateTime};
+
+/// Issues key and certificate for one host.
+pub(crate) fn issue(domain: &Path, host: &str, out: &Path, days: u16) -> Result<(), Failure> {
+    let failed = |because: String| {
+        Failure::new(
+            "host.not-issued",
+            format!("cannot issue an identity for {host:?}"),
+            because,
+            "name a trust domain's folder and a host of a-z 0-9 . _ -",
+        )
+    };
+    let trust_domain = site::read(&domain.join("site.toml"))?.trust_domain;
+    let id = HostId::new(&trust_domain, host).ok_or_else(|| failed("it is not a host's name".into()))?;
+    let read = |name: &str| fs::read_to_string(domain.join(name)).map_err(|cause| failed(format!("{name}: {cause}")));
+    let pem = made(&id, &read("ca/ca.crt")?, &read("ca/ca.key")?, days).map_err(|cause| failed(cause.to_string()))?;
+    let written = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(out).and_then(|mut file| {
+        file.write_all(pem.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(|cause| failed(format!("{}: {cause}", out.display())))?;
+    println!("issued {id} for {days} days into {}", out.display());
+    Ok(())
+}
+
+fn made(id: &HostId, ca_certificate: &str, ca_key: &str, days: u16) -> Result<String, rcgen::Error> {
+    let issuer = Issuer::from_ca_cert_pem(ca_certificate, KeyPair::from_pem(ca_key)?)?;
+    let key = KeyPair::generate_for(&PKCS_ED25519)?;
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = DistinguishedName::new();
+    parameters.distinguished_name.push(DnType::CommonName, id.host());
+    parameters.subject_alt_names = vec![SanType::URI(id.to_string().as_str().try_into()?)];
+    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    parameters.use_authority_key_identifier_extension = true;
+    let now = OffsetDateTime::now_utc();
+    parameters.not_before = now - Duration::minutes(5);
+    parameters.not_after = now + Duration::days(days.into());
+    let certificate = parameters.signed_by(&key, &issuer)?;
+    Ok(key.serialize_pem() + &certificate.pem())
+}

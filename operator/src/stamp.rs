@@ -1,0 +1,64 @@
+//! Stamping: the site goes into the release binary's reserved section, and nothing else changes.
+
+use crate::{failure::Failure, site};
+use object::{Object, ObjectSection};
+use protocol::site::{REGION_BYTES, encode_region};
+use std::{fs, ops::Range, os::unix::fs::PermissionsExt, path::Path};
+
+const SECTION: &str = ".pinnace_site";
+
+/// The command `stamp`.
+pub(crate) fn stamp(site: &Path, binary: &Path, out: &Path) -> Result<(), Failure> {
+    let site = site::read(site)?;
+    let error = format!("cannot stamp {}", binary.display());
+    let failed =
+        |because: String| Failure::new("stamp.failed", error.clone(), because, "name a pinnace release binary, and a place that can be written");
+    let region = encode_region(&site).map_err(|invalid| failed(invalid.to_string()))?;
+    let mut bytes = fs::read(binary).map_err(|cause| failed(cause.to_string()))?;
+    let range = region_of(&bytes).map_err(&failed)?;
+    bytes.get_mut(range).ok_or_else(|| failed("the section lies outside the file".into()))?.copy_from_slice(&region);
+    let fresh = out.with_added_extension("pinnacectl-new");
+    let written = fs::write(&fresh, &bytes)
+        .and_then(|()| fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)))
+        .and_then(|()| fs::File::open(&fresh)?.sync_all())
+        .and_then(|()| fs::rename(&fresh, out));
+    written.map_err(|cause| {
+        let _ = fs::remove_file(&fresh);
+        failed(format!("{}: {cause}", out.display()))
+    })?;
+    println!("stamped site {} into {} ({} bytes)", site.name, out.display(), bytes.len());
+    Ok(())
+}
+
+/// The command `verify-stamp`.
+pub(crate) fn verify(a: &Path, b: &Path) -> Result<(), Failure> {
+    let failed = |because: String| {
+        let error = format!("{} and {} are not one release", a.display(), b.display());
+        Failure::new("stamp.differs", error, because, "stamp the release binary again and compare with it")
+    };
+    let read = |path: &Path| fs::read(path).map_err(|cause| failed(format!("{}: {cause}", path.display())));
+    let (left, right) = (read(a)?, read(b)?);
+    let (left_range, right_range) = (region_of(&left).map_err(&failed)?, region_of(&right).map_err(&failed)?);
+    if left.len() != right.len() || left_range != right_range {
+        return Err(failed("their layouts differ".into()));
+    }
+    let outside = left.iter().zip(&right).enumerate().find(|(at, (left, right))| left != right && !left_range.contains(at));
+    match outside {
+        Some((at, _)) => Err(failed(format!("they differ at byte {at}, outside the site"))),
+        None => {
+            println!("{} and {} differ in nothing but their site", a.display(), b.display());
+            Ok(())
+        }
+    }
+}
+
+fn region_of(bytes: &[u8]) -> Result<Range<usize>, String> {
+    let file = object::File::parse(bytes).map_err(|cause| format!("not an ELF file: {cause}"))?;
+    let section = file.section_by_name(SECTION).ok_or_else(|| format!("there is no section {SECTION}"))?;
+    let (start, length) = section.file_range().ok_or("the section has no bytes")?;
+    let start = usize::try_from(start).map_err(|_| "the file is too large")?;
+    if usize::try_from(length) != Ok(REGION_BYTES) {
+        return Err(format!("the section has {length} bytes, and a site takes {REGION_BYTES}"));
+    }
+    Ok(start..start + REGION_BYTES)
+}
