@@ -1,0 +1,36 @@
+//! `cargo xtask`: every command the project has.
+
+mod demo;
+mod dist;
+mod layers;
+mod shell;
+mod test;
+
+use std::{env, process::ExitCode};
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  demo    the whole main job on this machine, with three things broken
+  test    format, lints, walls, licences, reproducibility, and every test
+  dist    build the static client for x86_64 and aarch64
+  size    the stamped client's size and crate count against their limits
+  layers  who imports whom, and which crates the client is made of";
+
+fn main() -> ExitCode {
+    let command = env::args().nth(1).unwrap_or_default();
+    let done = match command.as_str() {
+        "demo" => demo::run(),
+        "test" => test::run(),
+        "dist" => dist::run(),
+        "size" => dist::size(),
+        "layers" => layers::run(),
+        _ => Err(USAGE.to_owned()),
+    };
+    done.map_or_else(
+        |because| {
+            eprintln!("xtask: {because}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}

@@ -1,0 +1,65 @@
+//! `cargo xtask test`: all checks in order, each with its time, and the sum at the end.
+
+use crate::{
+    dist, layers,
+    shell::{Done, cargo, has, need, root, run as run_command},
+};
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+const DENY: &str = "0.20.2";
+
+/// The command.
+pub(crate) fn run() -> Done {
+    let steps: [(&str, fn() -> Done); 7] = [
+        ("tools", || need(&[("strace", "strace"), ("curl", "curl"), ("tinyproxy", "tinyproxy"), ("openssl", "openssl")]).and_then(|()| dist::prepare())),
+        ("format", || run_command(&mut cargo(&["fmt", "--all", "--check"]))),
+        ("layers", layers::run),
+        ("lints", || run_command(&mut cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
+        ("licences and bans", deny),
+        ("static client", dist::run),
+        ("same bytes twice", dist::reproduce),
+    ];
+    for (name, step) in steps {
+        let started = Instant::now();
+        println!("== {name}");
+        step().map_err(|because| format!("{name}: {because}"))?;
+        println!("== {name}: {:.1} s", started.elapsed().as_secs_f32());
+    }
+    tests()
+}
+
+fn deny() -> Done {
+    let mut deny = "cargo-deny".into();
+    if !has("cargo-deny") {
+        let tools = root().join("target/tools");
+        deny = tools.join("bin/cargo-deny").into_os_string();
+        if !tools.join("bin/cargo-deny").is_file() {
+            run_command(cargo(&["install", "--quiet", "--locked", "cargo-deny", "--version", DENY, "--root"]).arg(&tools).current_dir(std::env::temp_dir()))?;
+        }
+    }
+    run_command(Command::new(deny).args(["--all-features", "check", "bans", "licenses", "sources"]).current_dir(root()))
+}
+
+/// Runs every test and adds up what the runners print.
+fn tests() -> Done {
+    run_command(&mut cargo(&["build", "--quiet", "-p", "control-plane", "-p", "operator"]))?;
+    let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    command.env("PINNACE_TEST_CLIENT", root().join("target/dist/pinnace-x86_64"));
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|cause| cause.to_string())?;
+    let (mut passed, mut failed) = (0_u32, 0_u32);
+    for line in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines()).map_while(Result::ok) {
+        println!("{line}");
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            let count = |word: &str| counts.split([' ', ';', '.']).collect::<Vec<_>>().windows(2).find(|pair| pair.last() == Some(&word)).and_then(|pair| pair.first()?.parse::<u32>().ok());
+            passed += count("passed").unwrap_or(0);
+            failed += count("failed").unwrap_or(0);
+        }
+    }
+    let status = child.wait().map_err(|cause| cause.to_string())?;
+    println!("\n{passed} passed, {failed} failed");
+    if status.success() { Ok(()) } else { Err("there are failed tests".to_owned()) }
+}
