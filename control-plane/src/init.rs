@@ -120,7 +120,6 @@ fn common_name(name: &str) -> DistinguishedName {
     distinguished
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 fn cannot_certify(error: rcgen::Error) -> Failure {
     Failure::new("cannot make keys and certificates", error, "check the names: DNS names or addresses")
 }

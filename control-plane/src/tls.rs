@@ -3,15 +3,18 @@
 //! Hosts and other clients may come with TLS 1.2 or 1.3; key exchange prefers the post-quantum hybrid. No session is ever
 //! resumed: a revoked or expired identity has no ticket to come back with.
 
+mod known;
+
 use crate::{config::Files, failure::Failure, files};
 use arc_swap::ArcSwap;
+use known::Known;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::CertificateDer,
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 /// What the two TLS listeners use for new connections; replaced whole by a reload.
 pub(crate) struct Configs {
@@ -32,7 +35,7 @@ impl Configs {
         let provider = Arc::new(provider());
         let chain = files::certificates(&files.server_certificate)?;
         let verifier = client_verifier(files, &provider)?;
-        let certificate_ends = chain.first().and_then(ends).unwrap_or(0);
+        let certificate_ends = chain.first().and_then(validity).map_or(0, |valid| *valid.end());
         let hosts = server_config(files, &provider, chain.clone(), Some(verifier))?;
         let public = server_config(files, &provider, chain, None)?;
         Ok(Self { hosts: Arc::new(hosts), public: Arc::new(public), certificate_ends })
@@ -52,7 +55,7 @@ fn client_verifier(files: &Files, provider: &Arc<CryptoProvider>) -> Result<Arc<
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let verifier = builder.build().map_err(|error| unusable(error.to_string()))?;
-    Ok(verifier)
+    Ok(Arc::new(Known::new(verifier)))
 }
 
 fn server_config(
@@ -78,6 +81,9 @@ fn server_config(
     Ok(config)
 }
 
-fn ends(certificate: &CertificateDer<'_>) -> Option<i64> {
-    x509_parser::parse_x509_certificate(certificate).ok().map(|(_, certificate)| certificate.validity().not_after.timestamp())
+/// From when to when a certificate is valid, seconds since 1970.
+fn validity(certificate: &CertificateDer<'_>) -> Option<RangeInclusive<i64>> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let validity = certificate.validity();
+    Some(validity.not_before.timestamp()..=validity.not_after.timestamp())
 }

@@ -9,7 +9,6 @@ const PROGRAM: &str = include_str!("client.go.txt");
 #[test]
 fn go_net_http_gets_the_same_credential() {
     if Command::new("go").arg("version").output().is_err() {
-        println!("NOT TESTED: there is no go on PATH, so Go's net/http was not tried against pinnaced");
         eprintln!("NOT TESTED: there is no go on PATH, so Go's net/http was not tried against pinnaced");
         return;
     }
@@ -24,7 +23,7 @@ fn go_net_http_gets_the_same_credential() {
             .arg(format!("https://{}/v1/credentials/db", server.hosts))
             .args([domain.path("ca/ca.crt"), domain.host("web-1")])
             .arg(version)
-            .env("GOCACHE", std::env::temp_dir().join("pinnaced-test-go-cache"))
+            .env("GOCACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/go-cache"))
             .env("GOFLAGS", "-mod=mod")
             .env("GOTOOLCHAIN", "local")
             .current_dir(&domain.dir)
