@@ -55,7 +55,7 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 400,
+            connections: 1000,
             requests: 256,
             handshake_seconds: 10,
             header_seconds: 5,

@@ -12,6 +12,7 @@ use protocol::identity::HostId;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
 };
+use rustls::pki_types::ServerName;
 use std::{
     fs,
     net::IpAddr,
@@ -30,6 +31,10 @@ pub(crate) fn run(dir: &Path, trust_domain: &str, names: &[String]) -> Result<()
             "it is not a DNS name in lower case",
             "use a name such as example.org",
         ));
+    }
+    if let Some(name) = names.iter().find(|name| ServerName::try_from(name.as_str()).is_err()) {
+        let because = format!("{name:?} is neither a DNS name nor an address");
+        return Err(Failure::new("cannot make a server certificate", because, "correct --name"));
     }
     let draft = draft_of(dir)?;
     let made = make(&draft, trust_domain, names).and_then(|()| {
@@ -125,7 +130,9 @@ fn cannot_certify(error: rcgen::Error) -> Failure {
 }
 
 fn config_text(trust_domain: &str, dns_name: &str) -> String {
-    include_str!("init/pinnaced.toml").replace("@TRUST_DOMAIN@", trust_domain).replace("@NAME@", dns_name)
+    // An IPv6 address stands in brackets in a URL (RFC 3986 section 3.2.2).
+    let authority = if dns_name.contains(':') { format!("[{dns_name}]") } else { dns_name.to_string() };
+    include_str!("init/pinnaced.toml").replace("@TRUST_DOMAIN@", trust_domain).replace("@NAME@", &authority)
 }
 
 fn site_text(trust_domain: &str, dns_name: &str, names: &[String]) -> String {

@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod descriptors;
 
 use crate::{
     api::ControlPlane,
@@ -37,11 +38,12 @@ const TASKS_END: Duration = Duration::from_secs(1);
 
 /// Serves the trust domain in `dir` until SIGTERM or SIGINT.
 pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
-    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_max_level(tracing::Level::INFO).init();
+    tracing_subscriber::fmt().json().flatten_event(true).with_target(false).with_max_level(tracing::Level::INFO).log_internal_errors(false).init();
     let mut config = Config::load(dir)?;
     config.listen.hosts = listen.hosts.unwrap_or(config.listen.hosts);
     config.listen.public = listen.public.unwrap_or(config.listen.public);
     config.listen.admin = listen.admin.unwrap_or(config.listen.admin);
+    descriptors::make_room(config.limits.connections);
     let runtime = Runtime::new().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
     let (plane, writer, loaded) = open(&config)?;
     let served = runtime.block_on(serve(config, plane, loaded));

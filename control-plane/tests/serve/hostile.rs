@@ -96,3 +96,20 @@ fn more_connections_than_allowed_wait_their_turn() {
     assert_eq!(reply.status, 200, "the silent one was cut and this one served: {reply:?}");
     drop(silent);
 }
+
+#[test]
+fn running_out_of_open_files_is_a_pause_not_an_end() {
+    let domain = Domain::new();
+    let server = Server::start_with_files(&domain, 40);
+    let crowd: Vec<TcpStream> = (0..60).map(|_| TcpStream::connect(&server.hosts).unwrap()).collect();
+    crate::rig::eventually("service for an honest host", || server.curl(&domain.host("web-1"), "/v1/credentials/db", &[]).status == 200);
+    let metrics = || server.fetch(&format!("http://{}/metrics", server.admin), &[]).body;
+    eventually_counted(metrics);
+    drop(crowd);
+}
+
+/// The crowd has really met the limit.
+fn eventually_counted(metrics: impl Fn() -> String) {
+    let counted = || metrics().lines().any(|line| line.strip_prefix("pinnaced_accepts_failed_total ").is_some_and(|count| count != "0"));
+    crate::rig::eventually("an accept that failed", counted);
+}

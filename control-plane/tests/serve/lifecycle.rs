@@ -73,6 +73,7 @@ fn init_leaves_an_existing_trust_domain_alone_and_serve_says_what_is_missing() {
     let before = fs::read(domain.path("ca/ca.key")).unwrap();
     assert!(!run(&["init", "--trust-domain", "example.org", "--name", "cp.example.org"]).status.success());
     assert_eq!(fs::read(domain.path("ca/ca.key")).unwrap(), before);
+    assert!(!run(&["init", "--trust-domain", "example.org", "--name", "a\"b"]).status.success());
     fs::remove_file(domain.path("keys/jwt.key")).unwrap();
     let served = run(&["serve"]);
     let words = String::from_utf8_lossy(&served.stderr).into_owned();

@@ -145,8 +145,19 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(domain: &Domain) -> Self {
+        Self::start_as(Command::new(env!("CARGO_BIN_EXE_pinnaced")), domain)
+    }
+
+    /// With so many open files at most.
+    pub(crate) fn start_with_files(domain: &Domain, files: u32) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string(), env!("CARGO_BIN_EXE_pinnaced")]);
+        Self::start_as(shell, domain)
+    }
+
+    fn start_as(mut command: Command, domain: &Domain) -> Self {
         let any = "127.0.0.1:0";
-        let mut child = Command::new(env!("CARGO_BIN_EXE_pinnaced"))
+        let mut child = command
             .args(["serve", "--listen-hosts", any, "--listen-public", any, "--listen-admin", any, "--dir"])
             .arg(&domain.dir)
             .stdout(Stdio::piped())
