@@ -27,8 +27,7 @@ pub fn programs() -> &'static Programs {
         let lock = std::fs::File::create(target.join("rig.lock")).expect("a lock file");
         lock.lock().expect("a lock");
         check(cargo().args(["build", "--quiet", "-p", "control-plane", "-p", "operator"]));
-        let pinnacectl = std::env::var_os("PINNACE_TEST_PINNACECTL").map_or_else(|| target.join("debug/pinnacectl"), PathBuf::from);
-        Programs { client: client(&target), pinnaced: target.join("debug/pinnaced"), pinnacectl }
+        Programs { client: client(&target), pinnaced: target.join("debug/pinnaced"), pinnacectl: target.join("debug/pinnacectl") }
     })
 }
 

@@ -1,8 +1,8 @@
 //! Death and failure at every system call of a delivery: old or new, never neither, and nothing left behind.
 
-use tests::rig::Rig;
+use tests::rig::{Rig, Site};
 
-use crate::{is_token, run_weird, temporaries, traced};
+use crate::{SPIFFE_DIRECTORY, is_token, run_weird, temporaries, traced};
 
 const OLD: &str = "what was there before";
 /// Calls past the counted ones: two runs are not always of the same length.
@@ -90,5 +90,26 @@ fn a_disk_that_fails_at_any_call_leaves_old_or_new() {
         assert!(failed.reason().is_some(), "{at}: {failed:#?}");
         expect_old_or_new(&rig, &at);
         expect_recovery(&rig, &at);
+    }
+}
+
+#[test]
+fn death_during_a_directory_delivery_leaves_all_files_old_or_all_new() {
+    let rig = Rig::new(&Site { deliveries: SPIFFE_DIRECTORY.to_owned(), ..Site::default() });
+    let token = || std::fs::read_to_string(rig.path("run/svid/jwt_svid.token")).unwrap_or_default();
+    let bundle = || std::fs::read_to_string(rig.path("run/svid/svid_bundle.pem")).unwrap_or_default();
+    let (outcome, trace) = traced(&rig, &[]);
+    outcome.expect_delivered();
+    let (first, roots) = (token(), bundle());
+    for number in 1..trace.calls.len() + 2 * SLACK {
+        rig.forget();
+        run_weird(&rig, &["--kill-at", &number.to_string()]);
+        let at = format!("killed before call {number}, {}", trace.name(number));
+        assert!(is_token(&token()) && bundle() == roots, "{at}: half a credential");
+        let next = rig.run(&[]);
+        assert_eq!(next.status, 0, "{at}: {next:#?}");
+        assert!(is_token(&token()) && token() != first, "{at}");
+        let left = std::fs::read_dir(rig.path("run")).expect("the delivery folder").count();
+        assert!(left <= 3, "{at}: {left} entries beside the link and its two versions");
     }
 }

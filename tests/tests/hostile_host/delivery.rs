@@ -2,14 +2,15 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, symlink};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use tests::rig::{RAW_FILE, Rig, Site, mode};
+use protocol::reason::Reason;
+use tests::rig::{RAW_FILE, Rig, Site, finish, mode};
 
-use crate::{is_token, root, temporaries};
+use crate::{SPIFFE_DIRECTORY, is_token, root, temporaries};
 
 fn rig(deliveries: &str) -> Rig {
     Rig::new(&Site { deliveries: deliveries.to_owned(), deadline_seconds: 3, ..Site::default() })
@@ -160,4 +161,47 @@ fn a_program_that_hangs_fails_or_is_absent_is_said() {
     assert!(outcome.elapsed < Duration::from_secs(5), "{outcome:#?}");
     exec(&["/bin/false"]).run(&[]).expect_reason("delivery.exec-failed");
     exec(&["/nonexistent/program"]).run(&[]).expect_reason("delivery.exec-failed");
+}
+
+#[test]
+fn a_program_inherits_no_descriptor_and_no_environment() {
+    let rig = exec(&["/bin/sh", "-c", "cat >{dir}/run/db.token; ls -l /proc/$$/fd >{dir}/fds; env >{dir}/env"]);
+    let mut command = std::process::Command::new(rig.client());
+    finish(command.env("SECRET_OF_THE_CALLER", "1")).expect_delivered();
+    let descriptors = std::fs::read_to_string(rig.path("fds")).expect("the program ran");
+    assert!(!descriptors.contains("socket:") && !descriptors.contains("/state"), "{descriptors}");
+    let environment = std::fs::read_to_string(rig.path("env")).expect("the program ran");
+    assert!(!environment.contains("SECRET_OF_THE_CALLER"), "{environment}");
+}
+
+#[test]
+fn an_agent_whose_queue_is_full_does_not_hold_a_run_past_its_deadline() {
+    let rig = socket("");
+    let path = rig.path("run/agent.sock");
+    let _listener = UnixListener::bind(&path).expect("a socket in the rig's folder");
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        while let Ok(stream) = UnixStream::connect(&path) {
+            let _ = sender.send(stream);
+        }
+    });
+    let mut queued = Vec::new();
+    while let Ok(stream) = receiver.recv_timeout(Duration::from_millis(200)) {
+        queued.push(stream);
+    }
+    let outcome = rig.run(&[]);
+    assert!(outcome.reason().is_some_and(|reason| reason != Reason::Ok), "{outcome:#?}");
+    assert!(outcome.elapsed < Duration::from_secs(6), "{outcome:#?}");
+    assert_eq!(outcome.reason().map(Reason::code), Some(outcome.code()), "the log does not say how it ended: {outcome:#?}");
+}
+
+#[test]
+fn a_directory_delivery_has_the_owner_that_the_site_says() {
+    if !root("giving a file to another owner") {
+        return;
+    }
+    let rig = rig(&format!("{SPIFFE_DIRECTORY}owner = \"1234:4321\"\n"));
+    rig.run(&[]).expect_delivered();
+    let about = std::fs::metadata(rig.path("run/svid/jwt_svid.token")).expect("a delivery");
+    assert_eq!((about.uid(), about.gid(), about.mode() & 0o077), (1234, 4321, 0));
 }

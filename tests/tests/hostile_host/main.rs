@@ -13,6 +13,9 @@ use std::process::Command;
 
 use tests::rig::{Outcome, Rig, finish};
 
+/// Several files in one directory, swapped at once.
+const SPIFFE_DIRECTORY: &str = "[[credential.delivery]]\nkind = \"directory\"\npath = \"{dir}/run/svid\"\nformat = \"spiffe\"\n";
+
 /// A command run by `weird-host` with these options.
 fn weird(options: &[&str], command: impl AsRef<OsStr>) -> Command {
     let mut weird = Command::new(env!("CARGO_BIN_EXE_weird-host"));

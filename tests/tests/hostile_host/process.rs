@@ -203,6 +203,16 @@ fn an_empty_root_directory_on_an_old_kernel_has_no_randomness_and_says_so() {
     finish(&mut command).expect_reason("host.no-entropy");
 }
 
+#[test]
+fn a_program_is_fed_where_there_is_no_dev_null() {
+    if !root("an empty chroot") {
+        return;
+    }
+    let deliveries = "[[credential.delivery]]\nkind = \"exec\"\nargv = [\"/pinnace\", \"--version\"]\nformat = \"raw\"\n";
+    let rig = Rig::new(&Site { deliveries: deliveries.into(), ..Site::default() });
+    finish(Command::new("chroot").arg(jail(&rig)).arg("/pinnace")).expect_delivered();
+}
+
 /// A folder with nothing in it but the client as `pinnace`, its state with an identity, and a folder to deliver into.
 fn jail(rig: &Rig) -> PathBuf {
     let jail = rig.path("jail");
