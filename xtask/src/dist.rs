@@ -5,7 +5,7 @@ use crate::{
     shell::{Done, cargo, need, output, root, run as run_command},
 };
 use aws_lc_rs::digest::{SHA256, digest};
-use object::{Object, ObjectSegment, ObjectSymbol};
+use object::{Object, ObjectSymbol};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -76,7 +76,10 @@ pub(crate) fn reproduce() -> Done {
     let listed = output(Command::new("git").args(["ls-files", "-z"]).current_dir(root()))?;
     let copied = listed.split('\0').filter(|name| !name.is_empty()).try_for_each(|name| {
         let to = other.join(name);
-        fs::create_dir_all(to.parent().unwrap_or(&other)).and_then(|()| fs::copy(root().join(name), to)).map(|_| ()).map_err(|cause| format!("{name}: {cause}"))
+        fs::create_dir_all(to.parent().unwrap_or(&other))
+            .and_then(|()| fs::copy(root().join(name), to))
+            .map(|_| ())
+            .map_err(|cause| format!("{name}: {cause}"))
     });
     let compared = copied.and_then(|()| {
         let here = fs::read(build(TARGETS[0])?).map_err(|cause| cause.to_string())?;

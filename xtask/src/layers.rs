@@ -47,14 +47,19 @@ fn walls() -> Done {
 pub(crate) fn client_crates() -> Done<BTreeSet<String>> {
     let tree = output(&mut cargo(&["tree", "-p", "client", "-e", "normal", "--target", "x86_64-unknown-linux-musl", "--prefix", "none"]))?;
     let ours: Vec<&str> = ALLOWED.iter().map(|(name, _)| *name).collect();
-    let found: BTreeSet<String> = tree.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty() && !ours.contains(name)).map(str::to_owned).collect();
+    let found: BTreeSet<String> =
+        tree.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty() && !ours.contains(name)).map(str::to_owned).collect();
     let listed = fs::read_to_string(root().join("deps/client.txt")).map_err(|cause| format!("deps/client.txt: {cause}"))?;
     let listed: BTreeSet<String> = listed.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(str::to_owned).collect();
     if found != listed {
         let (new, gone): (Vec<_>, Vec<_>) = (found.difference(&listed).collect(), listed.difference(&found).collect());
         return Err(format!("the client's crates are not those of deps/client.txt: new {new:?}, gone {gone:?}; a change there is a security review"));
     }
-    if found.len() > CLIENT_CRATES_MAX { Err(format!("the client has {} crates, and {CLIENT_CRATES_MAX} are allowed", found.len())) } else { Ok(found) }
+    if found.len() > CLIENT_CRATES_MAX {
+        Err(format!("the client has {} crates, and {CLIENT_CRATES_MAX} are allowed", found.len()))
+    } else {
+        Ok(found)
+    }
 }
 
 #[cfg(test)]

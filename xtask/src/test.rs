@@ -15,7 +15,9 @@ const DENY: &str = "0.20.2";
 /// The command.
 pub(crate) fn run() -> Done {
     let steps: [(&str, fn() -> Done); 7] = [
-        ("tools", || need(&[("strace", "strace"), ("curl", "curl"), ("tinyproxy", "tinyproxy"), ("openssl", "openssl")]).and_then(|()| dist::prepare())),
+        ("tools", || {
+            need(&[("strace", "strace"), ("curl", "curl"), ("tinyproxy", "tinyproxy"), ("openssl", "openssl")]).and_then(|()| dist::prepare())
+        }),
         ("format", || run_command(&mut cargo(&["fmt", "--all", "--check"]))),
         ("layers", layers::run),
         ("lints", || run_command(&mut cargo(&["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))),
@@ -38,7 +40,9 @@ fn deny() -> Done {
         let tools = root().join("target/tools");
         deny = tools.join("bin/cargo-deny").into_os_string();
         if !tools.join("bin/cargo-deny").is_file() {
-            run_command(cargo(&["install", "--quiet", "--locked", "cargo-deny", "--version", DENY, "--root"]).arg(&tools).current_dir(std::env::temp_dir()))?;
+            run_command(
+                cargo(&["install", "--quiet", "--locked", "cargo-deny", "--version", DENY, "--root"]).arg(&tools).current_dir(std::env::temp_dir()),
+            )?;
         }
     }
     run_command(Command::new(deny).args(["--all-features", "check", "bans", "licenses", "sources"]).current_dir(root()))
@@ -54,7 +58,14 @@ fn tests() -> Done {
     for line in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines()).map_while(Result::ok) {
         println!("{line}");
         if let Some(counts) = line.strip_prefix("test result: ") {
-            let count = |word: &str| counts.split([' ', ';', '.']).collect::<Vec<_>>().windows(2).find(|pair| pair.last() == Some(&word)).and_then(|pair| pair.first()?.parse::<u32>().ok());
+            let count = |word: &str| {
+                counts
+                    .split([' ', ';', '.'])
+                    .collect::<Vec<_>>()
+                    .windows(2)
+                    .find(|pair| pair.last() == Some(&word))
+                    .and_then(|pair| pair.first()?.parse::<u32>().ok())
+            };
             passed += count("passed").unwrap_or(0);
             failed += count("failed").unwrap_or(0);
         }

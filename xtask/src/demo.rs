@@ -1,0 +1,221 @@
+//! `cargo xtask demo`: the whole main job on this machine, then three things broken, in a folder that is gone afterwards.
+
+use crate::{
+    dist,
+    shell::{Done, cargo, output, root, run as run_command},
+};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    os::unix::net::UnixListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::Instant,
+};
+
+const TEN_YEARS: &str = "-315360000";
+
+/// The command.
+pub(crate) fn run() -> Done {
+    println!("building pinnaced, pinnacectl, weird-host and the static client ...");
+    dist::prepare()?;
+    run_command(&mut cargo(&["build", "--quiet", "-p", "control-plane", "-p", "operator", "-p", "tests", "--bins"]))?;
+    let client = dist::build("x86_64-unknown-linux-musl")?;
+    let folder = std::env::temp_dir().join(format!("pinnace-demo-{}", std::process::id()));
+    fs::create_dir_all(folder.join("state")).map_err(|cause| cause.to_string())?;
+    let mut demo = Demo { folder: folder.clone(), started: Instant::now(), server: None };
+    let done = demo.play(&client);
+    drop(demo);
+    let _ = fs::remove_dir_all(&folder);
+    done
+}
+
+struct Demo {
+    folder: PathBuf,
+    started: Instant,
+    server: Option<Child>,
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        if let Some(server) = &mut self.server {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+}
+
+impl Demo {
+    fn play(&mut self, client: &Path) -> Done {
+        let domain = self.path("domain");
+        output(tool("pinnaced").args(["init", "--dir", &domain, "--trust-domain", "example.org", "--name", "cp.example.org"]))?;
+        self.say("a trust domain: CA, token key, time key, policy and database in one folder");
+        let listening = self.serve(&domain)?;
+        let port = |listener: &str| listening[listener].as_str().and_then(|address| address.rsplit(':').next()).unwrap_or_default().to_owned();
+        self.say(&format!("pinnaced serves hosts on port {}", port("hosts")));
+
+        let site = format!("{domain}/demo.toml");
+        fs::write(&site, self.site(&port("hosts"))).map_err(|cause| cause.to_string())?;
+        output(tool("pinnacectl").args(["host", "issue", "--domain", &domain, "--host", "web-1", "--out", &self.path("state/identity.pem")]))?;
+        output(tool("pinnacectl").args(["stamp", "--site", &site, "--out", &self.path("pinnace"), "--binary"]).arg(client))?;
+        self.say("host web-1 has its identity, and the client its site, stamped without a compiler");
+
+        let agent = self.agent()?;
+        self.fetch(&mut Command::new(self.path("pinnace")))?;
+        let token = agent.recv().map_err(|cause| cause.to_string())?;
+        self.show(&token, &domain, &port("public"))?;
+
+        self.breaks(&agent)?;
+        let audit = output(tool("pinnaced").args(["audit", "--dir", &domain]))?;
+        self.say(&format!(
+            "the audit log holds {} records; the last:\n          {}",
+            audit.lines().count(),
+            audit.lines().last().unwrap_or_default()
+        ));
+        println!("\nOne static file fetched four credentials over mutual TLS: once as intended, and three times on a host that was");
+        println!(
+            "broken in ways that end other clients. Each is in the audit log. Took {:.1} s after the build.",
+            self.started.elapsed().as_secs_f32()
+        );
+        println!("Next: README.md for your own site, docs/operations.md to run it, and `pinnace doctor` on any host.");
+        Ok(())
+    }
+
+    /// Breaks the host three ways; each time the credential arrives all the same.
+    fn breaks(&self, agent: &mpsc::Receiver<String>) -> Done {
+        let arrived =
+            |what: &str| agent.recv().map(|_| self.say(&format!("  and the credential arrived, with {what}"))).map_err(|cause| cause.to_string());
+        self.say("break 1: the host's clock is ten years slow");
+        let mut slow = tool("weird-host");
+        slow.args(["--clock-offset", TEN_YEARS, "--", &self.path("pinnace")]);
+        self.fetch(&mut slow)?;
+        arrived("the time proved by the control plane's time key")?;
+
+        self.say("break 2: trust store and proxy variables point at poison");
+        let mut poisoned = Command::new(self.path("pinnace"));
+        for variable in ["SSL_CERT_FILE", "SSL_CERT_DIR", "LD_PRELOAD", "RES_OPTIONS"] {
+            poisoned.env(variable, "/nonexistent/poison");
+        }
+        for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"] {
+            poisoned.env(variable, "http://127.0.0.1:1");
+        }
+        self.fetch(&mut poisoned)?;
+        arrived("an environment nobody read")?;
+
+        self.say("break 3: DNS does not know cp.example.org, and nothing is remembered");
+        self.fetch(&mut Command::new(self.path("pinnace")))?;
+        arrived("the addresses stamped into the client")
+    }
+
+    /// Runs the client as a host would that holds nothing yet.
+    fn fetch(&self, command: &mut Command) -> Done {
+        let _ = fs::remove_dir_all(self.path("state/credentials"));
+        let _ = fs::remove_file(self.path("state/state"));
+        let line = output(command)?;
+        let event: Value = serde_json::from_str(line.lines().last().unwrap_or_default()).map_err(|cause| format!("{cause}: {line}"))?;
+        self.say(&format!(
+            "pinnace: {} in {} ms over {}, clock {} s off",
+            event["outcome"].as_str().unwrap_or_default(),
+            event["elapsed_ms"],
+            event["endpoint"].as_str().unwrap_or_default(),
+            event["clock_skew_seconds"]
+        ));
+        Ok(())
+    }
+
+    /// Decodes the token and checks it against the served key set.
+    fn show(&self, token: &str, domain: &str, port: &str) -> Done {
+        let parts: Vec<&str> = token.split('.').collect();
+        let [header, payload, signature] = parts.as_slice() else { return Err("the agent did not get a token".to_owned()) };
+        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|cause| cause.to_string());
+        self.say(&format!("the agent got a token for\n          {}", String::from_utf8_lossy(&decode(payload)?)));
+        let resolve = format!("cp.example.org:{port}:127.0.0.1");
+        let url = format!("https://cp.example.org:{port}/.well-known/jwks.json");
+        let keys = output(Command::new("curl").args([
+            "-sS",
+            "--fail",
+            "--noproxy",
+            "*",
+            "--cacert",
+            &format!("{domain}/ca/ca.crt"),
+            "--resolve",
+            &resolve,
+            &url,
+        ]))?;
+        let keys: Value = serde_json::from_str(&keys).map_err(|cause| cause.to_string())?;
+        let header_value: Value = serde_json::from_slice(&decode(header)?).map_err(|cause| cause.to_string())?;
+        let key = keys["keys"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|key| key["kid"] == header_value["kid"])
+            .ok_or("the served key set lacks the token's key")?;
+        let coordinate = |name: &str| decode(key[name].as_str().unwrap_or_default());
+        let point = [vec![4], coordinate("x")?, coordinate("y")?].concat();
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+            .verify(format!("{header}.{payload}").as_bytes(), &decode(signature)?)
+            .map_err(|_| "the token's signature does not hold under the served key".to_owned())?;
+        self.say("its signature holds under the served JWKS");
+        Ok(())
+    }
+
+    /// The local agent: takes each credential from its socket, says OK, and passes it on.
+    fn agent(&self) -> Done<mpsc::Receiver<String>> {
+        let listener = UnixListener::bind(self.path("agent.sock")).map_err(|cause| cause.to_string())?;
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let mut reader = BufReader::new(stream);
+                let mut line = String::new();
+                let _ = reader.read_line(&mut line);
+                let length = line.trim().rsplit(' ').next().and_then(|length| length.parse().ok()).unwrap_or(0);
+                let mut token = vec![0; length];
+                let read = reader.read_exact(&mut token);
+                let _ = reader.get_mut().write_all(if read.is_ok() { b"OK\n" } else { b"ERR\n" });
+                if sender.send(String::from_utf8_lossy(&token).into_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(receiver)
+    }
+
+    fn serve(&mut self, domain: &str) -> Done<Value> {
+        let any = "127.0.0.1:0";
+        let arguments = ["serve", "--dir", domain, "--listen-hosts", any, "--listen-public", any, "--listen-admin", any];
+        let mut server = tool("pinnaced").args(arguments).stdout(Stdio::piped()).spawn().map_err(|cause| cause.to_string())?;
+        let stdout = server.stdout.take();
+        self.server = Some(server);
+        let mut lines = BufReader::new(stdout.ok_or("pinnaced has no output")?).lines().map_while(Result::ok);
+        let listening = lines.by_ref().filter_map(|line| serde_json::from_str::<Value>(&line).ok()).find(|event| event["event"] == "listening");
+        std::thread::spawn(move || lines.for_each(drop));
+        listening.ok_or_else(|| "pinnaced ended before it listened".to_owned())
+    }
+
+    fn site(&self, port: &str) -> String {
+        format!(
+            "name = \"demo\"\ntrust_domain = \"example.org\"\nroots = [\"ca/ca.crt\"]\ntime_keys = [\"keys/time.pub\"]\nstate_dir = \"{}\"\nhost_file = \"{}\"\n\
+             [[endpoint]]\nhost = \"cp.example.org\"\nport = {port}\naddresses = [\"127.0.0.1\"]\n\
+             [[credential]]\nname = \"db\"\n[[credential.delivery]]\nkind = \"socket\"\npath = \"{}\"\nformat = \"raw\"\n",
+            self.path("state"),
+            self.path("host.toml"),
+            self.path("agent.sock")
+        )
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    fn say(&self, text: &str) {
+        println!("{:>6.2} s  {text}", self.started.elapsed().as_secs_f32());
+    }
+}
+
+fn tool(name: &str) -> Command {
+    Command::new(root().join("target/debug").join(name))
+}
