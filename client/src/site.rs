@@ -61,7 +61,7 @@ pub(crate) fn read_capped(path: &str, most: usize) -> std::io::Result<Vec<u8>> {
 
 /// As [`read_capped`], from an open file.
 pub(crate) fn read_all(file: &File, most: usize) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(4096);
     file.take(u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() > most { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }

@@ -26,10 +26,10 @@ impl State {
     /// Opens the directory, makes it if it can.
     pub(crate) fn open(path: &str) -> Self {
         let mut warnings = Vec::new();
-        let mut open =
-            |path: &str| Directory::open_or_make(path, 0o700).map_err(|error| warnings.push(Failure::io(Reason::StateUnwritable, path, &error))).ok();
-        let directory = open(path);
-        let credentials = if directory.is_some() { open(&format!("{path}/credentials")) } else { None };
+        let mut opened =
+            |directory: std::io::Result<Directory>| directory.map_err(|error| warnings.push(Failure::io(Reason::StateUnwritable, path, &error))).ok();
+        let directory = opened(Directory::open_or_make(path, 0o700));
+        let credentials = directory.as_ref().and_then(|directory| opened(directory.inside("credentials", 0o700)));
         Self { directory, credentials, path: path.to_owned(), warnings }
     }
 
@@ -49,7 +49,8 @@ impl State {
     pub(crate) fn identity(&self) -> Result<Vec<u8>, Failure> {
         let path = format!("{}/identity.pem", self.path);
         let missing = || Failure::new(Reason::IdentityMissing, format!("{path} does not exist"));
-        let file = self.directory.as_ref().ok_or_else(missing)?.read("identity.pem");
+        let unopened = || self.warnings.first().filter(|warning| warning.reason == Reason::OutOfDescriptors).cloned().unwrap_or_else(missing);
+        let file = self.directory.as_ref().ok_or_else(unopened)?.read("identity.pem");
         file.and_then(|file| read_all(&file, IDENTITY_BYTES_MAX)).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => missing(),
             _ => Failure::io(Reason::IdentityUnreadable, &path, &error),
@@ -83,6 +84,9 @@ impl State {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
             Err(error) => {
                 warnings.push(Failure::io(Reason::StateCorrupt, name, &error));
+                if matches!(error.kind(), std::io::ErrorKind::FileTooLarge | std::io::ErrorKind::IsADirectory) {
+                    directory.set_aside(name);
+                }
                 return None;
             }
         };

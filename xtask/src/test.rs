@@ -10,11 +10,13 @@ use std::{
     time::Instant,
 };
 
+type Step = (&'static str, fn() -> Done);
+
 const DENY: &str = "0.20.2";
 
 /// The command.
 pub(crate) fn run() -> Done {
-    let steps: [(&str, fn() -> Done); 7] = [
+    let steps: [Step; 7] = [
         ("tools", || {
             need(&[("strace", "strace"), ("curl", "curl"), ("tinyproxy", "tinyproxy"), ("openssl", "openssl")]).and_then(|()| dist::prepare())
         }),

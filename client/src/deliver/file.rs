@@ -25,6 +25,7 @@ pub(crate) fn put(path: &str, bytes: &[u8], delivery: &Delivery) -> Result<(), F
 /// Writes the version that is not in use, then swaps the link; the other version stays as the previous one.
 pub(crate) fn put_directory(path: &str, files: &[Named], delivery: &Delivery) -> Result<(), Failure> {
     let (directory, name) = parent(path)?;
+    let owner = owner(delivery)?;
     let versions = [format!(".{name}.pinnace-a"), format!(".{name}.pinnace-b")];
     let current = std::fs::read_link(path).ok();
     let fresh = versions.iter().find(|version| current.as_deref() != Some(version.as_ref())).map_or("", String::as_str);
@@ -37,8 +38,9 @@ pub(crate) fn put_directory(path: &str, files: &[Named], delivery: &Delivery) ->
         let version = Directory::open(&full)?;
         for (file, bytes, mode) in files {
             let mode = delivery.mode.map_or(*mode, |wanted| wanted & 0o644 | mode & wanted);
-            version.replace(file, bytes, Look { mode, owner: None, keep_previous: false })?;
+            version.replace(file, bytes, Look { mode, owner, keep_previous: false })?;
         }
+        owner.map_or(Ok(()), |(user, group)| version.give_to(user, group))?;
         Ok(())
     })();
     written.map_err(|error| failure(&full, &error))?;

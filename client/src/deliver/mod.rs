@@ -23,6 +23,7 @@ pub(crate) fn deliver(site: &Site, delivery: &Delivery, answer: &Answer, until: 
             socket::hand_over(path, *peer_uid, &answer.credential, delivery.format.name(), bytes, until)
         }
         (Kind::Exec { argv }, Rendered::One(bytes)) => exec::feed(argv, bytes, until),
+        (Kind::Stdout, _) if !start::has_stdout() => Err(Failure::new(Reason::DeliveryStdout, "standard output was closed at the start")),
         (Kind::Stdout, Rendered::One(bytes)) => {
             start::write_all(1, &[bytes, &b"\n"[..]].concat()).map_err(|error| Failure::io(Reason::DeliveryStdout, "standard output", &error))
         }

@@ -2,12 +2,11 @@
 
 use crate::{
     failure::Failure,
-    sys::socket::{Timed, peer_uid},
+    sys::socket::{Timed, connect_unix, peer_uid},
 };
 use protocol::reason::Reason;
 use std::{
     io::{Read, Write},
-    os::unix::net::UnixStream,
     time::Instant,
 };
 
@@ -16,12 +15,14 @@ const REPLY_BYTES_MAX: u64 = 256;
 /// Hands the payload to whoever listens, if it is the right user.
 pub(crate) fn hand_over(path: &str, uid: Option<u32>, name: &str, format: &str, payload: &[u8], until: Instant) -> Result<(), Failure> {
     let absent = |error| Failure::io(Reason::DeliverySocketAbsent, path, &error);
-    let stream = UnixStream::connect(path).map_err(absent)?;
+    let stream = connect_unix(path, until).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => Failure::io(Reason::DeliveryNotAcknowledged, path, &error),
+        _ => absent(error),
+    })?;
     let peer = peer_uid(&stream).map_err(absent)?;
     if let Some(uid) = uid.filter(|uid| *uid != peer) {
         return Err(Failure::new(Reason::DeliverySocketPeer, format!("{path} is served by user {peer}, and the site names {uid}")));
     }
-    stream.set_nonblocking(true).map_err(absent)?;
     let mut stream = Timed { stream, deadline: until };
     let mut message = format!("PINNACE/1 {name} {format} {}\n", payload.len()).into_bytes();
     message.extend(payload);

@@ -19,8 +19,15 @@ pub(crate) struct Look {
 }
 
 impl Directory {
-    /// Opens an absolute path, part by part.
+    /// Opens an absolute path; by openat2 where the kernel has it (Linux 5.6), else part by part.
     pub(crate) fn open(path: &str) -> io::Result<Self> {
+        match open_without_links(path) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES)) => Self::walk(path),
+            other => other.map(Self),
+        }
+    }
+
+    fn walk(path: &str) -> io::Result<Self> {
         let mut directory = open_at(libc::AT_FDCWD, c"/", libc::O_RDONLY | libc::O_DIRECTORY)?;
         for part in path.split('/').filter(|part| !part.is_empty()) {
             let part = CString::new(part)?;
@@ -54,6 +61,22 @@ impl Directory {
         let name = CString::new(name)?;
         // SAFETY: the descriptor is open and the name a C string.
         done(unsafe { libc::mkdirat(self.0.as_raw_fd(), name.as_ptr(), mode) })
+    }
+
+    /// Gives the directory itself to a user and group.
+    pub(crate) fn give_to(&self, user: u32, group: u32) -> io::Result<()> {
+        // SAFETY: the descriptor is open.
+        done(unsafe { libc::fchown(self.0.as_raw_fd(), user, group) })
+    }
+
+    /// Opens a directory inside, and makes it if it is not there.
+    pub(crate) fn inside(&self, name: &str, mode: u32) -> io::Result<Self> {
+        let part = CString::new(name)?;
+        let open = || open_at(self.0.as_raw_fd(), &part, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW).map(Self);
+        match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make(name, mode).and_then(|()| open()),
+            other => other,
+        }
     }
 
     /// Opens a file inside for reading; a symbolic link or a pipe is refused or does not block.
@@ -153,6 +176,21 @@ impl Directory {
             Err(error) if matches!(error.raw_os_error(), Some(libc::EBADF | libc::EINVAL)) => Ok(()),
             other => other,
         }
+    }
+}
+
+fn open_without_links(path: &str) -> io::Result<OwnedFd> {
+    let path = CString::new(path)?;
+    // SAFETY: all of the structure's members are numbers.
+    let mut how: libc::open_how = unsafe { std::mem::zeroed() };
+    how.flags = u64::try_from(libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC).map_err(io::Error::other)?;
+    how.resolve = libc::RESOLVE_NO_SYMLINKS;
+    // SAFETY: a C string, and a structure of the length given.
+    let opened = unsafe { libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, path.as_ptr(), &raw const how, size_of_val(&how)) };
+    match i32::try_from(opened) {
+        // SAFETY: the descriptor is new and ours.
+        Ok(descriptor) if descriptor >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

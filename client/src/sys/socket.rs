@@ -54,10 +54,11 @@ fn start(address: &SocketAddr) -> io::Result<OwnedFd> {
     }
     // SAFETY: the descriptor is new and ours.
     let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    let family = libc::sa_family_t::try_from(family).map_err(io::Error::other)?;
     let connected = match address.ip() {
         IpAddr::V4(ip) => {
             let name = libc::sockaddr_in {
-                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_family: family,
                 sin_port: address.port().to_be(),
                 sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
                 sin_zero: [0; 8],
@@ -66,7 +67,7 @@ fn start(address: &SocketAddr) -> io::Result<OwnedFd> {
         }
         IpAddr::V6(ip) => {
             let name = libc::sockaddr_in6 {
-                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_family: family,
                 sin6_port: address.port().to_be(),
                 sin6_flowinfo: 0,
                 sin6_addr: libc::in6_addr { s6_addr: ip.octets() },
@@ -150,6 +151,32 @@ impl<S: Write + AsRawFd> Write for Timed<S> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.stream.flush()
+    }
+}
+
+/// Connects to a Unix socket; a full queue at the other end is waited for until the deadline.
+pub(crate) fn connect_unix(path: &str, deadline: Instant) -> io::Result<UnixStream> {
+    // SAFETY: a plain system call.
+    let socket = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0) };
+    if socket == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new and ours.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    let family = libc::sa_family_t::try_from(libc::AF_UNIX).map_err(io::Error::other)?;
+    let mut name = libc::sockaddr_un { sun_family: family, sun_path: [0; 108] };
+    if path.len() >= name.sun_path.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in name.sun_path.iter_mut().zip(path.bytes()) {
+        *to = libc::c_char::from_ne_bytes([from]);
+    }
+    loop {
+        match connect(&socket, &name) {
+            Ok(()) => return Ok(socket.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            Err(error) => return Err(error),
+        }
     }
 }
 

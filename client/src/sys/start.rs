@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(not(test))]
 /// Defines C's `main` over a function from arguments to exit status.
 macro_rules! c_main {
     ($main:path) => {
@@ -19,6 +20,7 @@ macro_rules! c_main {
         }
     };
 }
+#[cfg(not(test))]
 pub(crate) use c_main;
 
 /// The arguments after the program's name.
@@ -42,6 +44,7 @@ pub(crate) fn prepare() {
     for descriptor in 0..=2 {
         // SAFETY: F_GETFD reads a flag.
         if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } == -1 {
+            STDOUT_IS_OURS.fetch_or(descriptor == 1, std::sync::atomic::Ordering::Relaxed);
             occupy();
         }
     }
@@ -52,6 +55,13 @@ pub(crate) fn prepare() {
         libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
     }
 }
+
+/// Whether there was a standard output when the program started.
+pub(crate) fn has_stdout() -> bool {
+    !STDOUT_IS_OURS.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+static STDOUT_IS_OURS: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 /// Takes the lowest free descriptor with something harmless.
 fn occupy() {
@@ -76,7 +86,14 @@ pub(crate) fn watchdog(seconds: u32, exit: u8) {
 static EXIT: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(1);
 
 extern "C" fn on_alarm(_: c_int) {
-    // SAFETY: _exit is async-signal-safe.
+    let line = concat!(
+        "{\"event\":\"run\",\"outcome\":\"failed\",\"code\":\"run.deadline\",\"exit\":110,\"fault\":\"host\",\"retry\":true,",
+        "\"error\":\"the run did not end within its deadline\",\"because\":\"the watchdog ended it\",",
+        "\"hint\":\"a file system or device stands still; see the kernel's log\"}\n"
+    );
+    // SAFETY: write and _exit are async-signal-safe; the line is constant.
+    unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
+    // SAFETY: as above.
     unsafe { libc::_exit(EXIT.load(std::sync::atomic::Ordering::Relaxed)) }
 }
 
