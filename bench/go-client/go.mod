@@ -1,0 +1,3 @@
+module bench/go-client
+
+go 1.25

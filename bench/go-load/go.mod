@@ -1,0 +1,3 @@
+module bench/go-load
+
+go 1.25

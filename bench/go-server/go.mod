@@ -1,0 +1,3 @@
+module bench/go-server
+
+go 1.25

@@ -1,0 +1,211 @@
+//! What is compared: built, started, and ended when dropped.
+
+use crate::{
+    dist,
+    shell::{Done, cargo, has, output, root, run as run_command},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The one credential of every measurement.
+pub(super) const CREDENTIAL: &str = "/v1/credentials/db";
+
+/// A trust domain, one host's identity, and the programs that were there to be had.
+pub(super) struct Bench {
+    pub(super) folder: PathBuf,
+    pub(super) domain: String,
+    pub(super) identity: String,
+    /// The same identity, its key as programs on OpenSSL 3.0 read it.
+    pub(super) plain_identity: String,
+    pub(super) client: PathBuf,
+    pub(super) go: bool,
+    pub(super) nginx: bool,
+}
+
+impl Bench {
+    /// Builds ours, makes the trust domain, and says which peers are missing.
+    pub(super) fn prepare(folder: &Path) -> Done<Self> {
+        println!("building pinnaced and pinnacectl (release) and the static client (dist) ...");
+        dist::prepare()?;
+        run_command(&mut cargo(&["build", "--quiet", "--locked", "--release", "-p", "control-plane", "-p", "operator"]))?;
+        let client = dist::build("x86_64-unknown-linux-musl")?;
+        let text = |name: &str| folder.join(name).display().to_string();
+        let bench = Self {
+            folder: folder.to_path_buf(),
+            domain: text("domain"),
+            identity: text("identity.pem"),
+            plain_identity: text("identity-plain.pem"),
+            client,
+            go: there("go", "the Go peers"),
+            nginx: there("nginx", "nginx"),
+        };
+        output(release("pinnaced").args(["init", "--dir", &bench.domain, "--trust-domain", "example.org", "--name", "127.0.0.1"]))?;
+        output(release("pinnacectl").args(["host", "issue", "--domain", &bench.domain, "--host", "web-1", "--out", &bench.identity]))?;
+        plain_key(Path::new(&bench.identity), Path::new(&bench.plain_identity))?;
+        Ok(bench)
+    }
+
+    pub(super) fn ca(&self) -> String {
+        format!("{}/ca/ca.crt", self.domain)
+    }
+
+    /// Builds one of `bench/go-*`, static and stripped, with the CA beside its sources for those that embed it.
+    pub(super) fn go_build(&self, name: &str) -> Done<String> {
+        let sources = self.folder.join(format!("{name}-src"));
+        let copied = fs::create_dir_all(&sources).and_then(|()| {
+            ["main.go", "go.mod"].iter().try_for_each(|file| fs::copy(root().join("bench").join(name).join(file), sources.join(file)).map(drop))?;
+            fs::copy(self.ca(), sources.join("ca.pem"))
+        });
+        copied.map_err(|cause| format!("{}: {cause}", sources.display()))?;
+        let program = self.folder.join(name).display().to_string();
+        let mut build = Command::new("go");
+        build.args(["build", "-trimpath", "-ldflags", "-s -w", "-o", &program, "."]).current_dir(&sources);
+        build.env("CGO_ENABLED", "0").env("GOTOOLCHAIN", "local").env("GOFLAGS", "").env("GOWORK", "off");
+        run_command(&mut build)?;
+        Ok(program)
+    }
+
+    /// `pinnaced` on this trust domain, its audit records on the disk under the temporary folder.
+    pub(super) fn pinnaced(&self) -> Done<Server> {
+        let any = "127.0.0.1:0";
+        let mut command = release("pinnaced");
+        command.args(["serve", "--dir", &self.domain, "--listen-hosts", any, "--listen-public", any, "--listen-admin", any]);
+        Server::start("pinnaced", &mut command, |line| {
+            let event: Value = serde_json::from_str(line).ok()?;
+            event["hosts"].as_str().filter(|_| event["event"] == "listening").map(str::to_owned)
+        })
+    }
+
+    /// Go's net/http, signing the same token with the same key.
+    pub(super) fn go_server(&self) -> Done<Server> {
+        let mut command = Command::new(self.go_build("go-server")?);
+        command.args([self.ca(), format!("{}/server/server.crt", self.domain)]);
+        command.args([format!("{}/server/server.key", self.domain), format!("{}/keys/jwt.key", self.domain)]);
+        Server::start("go-server", &mut command, |line| Some(line.to_owned()))
+    }
+
+    /// nginx, answering with the bytes that another server just answered.
+    pub(super) fn nginx(&self, body: &str) -> Done<Server> {
+        let address = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).map_err(|cause| cause.to_string())?;
+        let written = fs::read_to_string(root().join("bench/nginx.conf")).and_then(|text| {
+            let text = text.replace("@FOLDER@", &self.folder.display().to_string()).replace("@DOMAIN@", &self.domain);
+            let file = self.folder.join(format!("static{CREDENTIAL}"));
+            fs::create_dir_all(file.parent().unwrap_or(&file))?;
+            fs::write(file, body)?;
+            fs::write(self.folder.join("nginx.conf"), text.replace("@PORT@", &address.port().to_string()))
+        });
+        written.map_err(|cause| format!("nginx: {cause}"))?;
+        let mut command = Command::new("nginx");
+        command.arg("-c").arg(self.folder.join("nginx.conf")).arg("-p").arg(&self.folder).arg("-e").arg(self.folder.join("nginx.log"));
+        let server = Server { name: "nginx", address: address.to_string(), child: command.spawn().map_err(|cause| format!("nginx: {cause}"))? };
+        let until = Instant::now() + Duration::from_secs(5);
+        while TcpStream::connect(address).is_err() {
+            if Instant::now() > until {
+                return Err("nginx did not listen within 5 s".to_owned());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+
+    /// The body that a server gives this host.
+    pub(super) fn body(&self, server: &Server) -> Done<String> {
+        output(Command::new("curl").args([
+            "-q",
+            "-sS",
+            "--fail",
+            "--noproxy",
+            "*",
+            "--cacert",
+            &self.ca(),
+            "--cert",
+            &self.plain_identity,
+            &server.url(),
+        ]))
+    }
+}
+
+/// A server process.
+pub(super) struct Server {
+    pub(super) name: &'static str,
+    pub(super) address: String,
+    child: Child,
+}
+
+impl Server {
+    /// Starts it and waits until `ready` finds its address in a line of its output.
+    fn start(name: &'static str, command: &mut Command, ready: impl Fn(&str) -> Option<String>) -> Done<Self> {
+        let mut child = command.stdout(Stdio::piped()).spawn().map_err(|cause| format!("{name}: {cause}"))?;
+        let stdout = child.stdout.take();
+        let mut server = Self { name, address: String::new(), child };
+        let mut lines = BufReader::new(stdout.ok_or("no output")?).lines().map_while(Result::ok);
+        server.address = lines.by_ref().find_map(|line| ready(&line)).ok_or_else(|| format!("{name} ended before it listened"))?;
+        thread::spawn(move || lines.for_each(drop));
+        Ok(server)
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("https://{}{CREDENTIAL}", self.address)
+    }
+
+    pub(super) fn port(&self) -> &str {
+        self.address.rsplit(':').next().unwrap_or_default()
+    }
+
+    /// User and system time of the whole process so far, in seconds: fields 14 and 15 of proc(5), in ticks of 1/100 s.
+    pub(super) fn cpu_seconds(&self) -> Done<f64> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = fs::read_to_string(&path).map_err(|cause| format!("{path}: {cause}"))?;
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let ticks: Vec<f64> = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+        if ticks.len() == 2 { Ok(ticks.iter().sum::<f64>() / 100.0) } else { Err(format!("{path} is not as expected")) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One of ours, as released.
+pub(super) fn release(name: &str) -> Command {
+    Command::new(root().join("target/release").join(name))
+}
+
+/// Copies a PEM file with its Ed25519 key as RFC 5208 has it: OpenSSL 3.0 does not read RFC 5958's form, which also holds the public key.
+fn plain_key(from: &Path, to: &Path) -> Done {
+    const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
+    const END: &str = "-----END PRIVATE KEY-----";
+    const PREFIX: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+    let text = fs::read_to_string(from).map_err(|cause| format!("{}: {cause}", from.display()))?;
+    let parts = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
+    let (key, rest) = parts.ok_or_else(|| format!("{} holds no key", from.display()))?;
+    let der = STANDARD.decode(key.split_whitespace().collect::<String>()).map_err(|cause| cause.to_string())?;
+    // Both forms have the seed at the same place: version, algorithm and two string heads take 16 bytes.
+    let seed = der.get(PREFIX.len()..PREFIX.len() + 32).ok_or_else(|| format!("{}: the key is too short", from.display()))?;
+    let key = STANDARD.encode([&PREFIX[..], seed].concat());
+    fs::write(to, format!("{BEGIN}\n{key}\n{END}{rest}"))
+        .and_then(|()| fs::set_permissions(to, fs::Permissions::from_mode(0o600)))
+        .map_err(|cause| format!("{}: {cause}", to.display()))
+}
+
+/// Where a program lies, or a loud word that it is missing.
+fn there(program: &str, what: &str) -> bool {
+    let found = has(program);
+    if !found {
+        println!("NOT MEASURED: there is no {program} on PATH, so {what} cannot be compared with");
+    }
+    found
+}
