@@ -1,6 +1,7 @@
 //! `cargo xtask`: every command the project has.
 #![expect(clippy::indexing_slicing, reason = "a JSON value indexed by a name gives null where there is none")]
 
+mod bench;
 mod demo;
 mod dist;
 mod layers;
@@ -15,6 +16,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test    format, lints, walls, licences, reproducibility, and every test
   dist    build the static client for x86_64 and aarch64
   size    the stamped client's size and crate count against their limits
+  bench   [client|server]: the client and the server beside their peers
   layers  who imports whom, and which crates the client is made of";
 
 fn main() -> ExitCode {
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         "test" => test::run(),
         "dist" => dist::run(),
         "size" => dist::size(),
+        "bench" => bench::run(&env::args().skip(2).collect::<Vec<_>>()),
         "layers" => layers::run(),
         _ => Err(USAGE.to_owned()),
     };
