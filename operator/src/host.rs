@@ -1,8 +1,9 @@
 //! A host's first identity, issued from the trust domain's folder.
 
 use crate::{failure::Failure, site};
+use aws_lc_rs::signature::Ed25519KeyPair;
 use protocol::identity::HostId;
-use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519, SanType};
+use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType};
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 use time::{Duration, OffsetDateTime};
 
@@ -31,7 +32,7 @@ pub(crate) fn issue(domain: &Path, host: &str, out: &Path, days: u16) -> Result<
 
 fn made(id: &HostId, ca_certificate: &str, ca_key: &str, days: u16) -> Result<String, rcgen::Error> {
     let issuer = Issuer::from_ca_cert_pem(ca_certificate, KeyPair::from_pem(ca_key)?)?;
-    let key = KeyPair::generate_for(&PKCS_ED25519)?;
+    let key = ed25519()?;
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name = DistinguishedName::new();
     parameters.distinguished_name.push(DnType::CommonName, id.host());
@@ -44,4 +45,10 @@ fn made(id: &HostId, ca_certificate: &str, ca_key: &str, days: u16) -> Result<St
     parameters.not_after = now + Duration::days(days.into());
     let certificate = parameters.signed_by(&key, &issuer)?;
     Ok(key.serialize_pem() + &certificate.pem())
+}
+
+/// A new key, as PKCS#8 version 1: OpenSSL before 3.2 reads no other.
+fn ed25519() -> Result<KeyPair, rcgen::Error> {
+    let pkcs8 = Ed25519KeyPair::generate().and_then(|pair| pair.to_pkcs8v1()).map_err(|_| rcgen::Error::RingUnspecified)?;
+    KeyPair::try_from(pkcs8.as_ref())
 }

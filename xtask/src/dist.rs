@@ -41,6 +41,10 @@ pub(crate) fn size() -> Done {
 /// Makes sure of the targets and the C compilers.
 pub(crate) fn prepare() -> Done {
     need(&[("musl-gcc", "musl-tools"), ("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu")])?;
+    if !output(Command::new("rustup").args(["component", "list", "--installed"]).current_dir(root()))?.lines().any(|line| line == "rust-src") {
+        run_command(Command::new("rustup").args(["component", "add", "rust-src"]).current_dir(root()))
+            .map_err(|because| format!("component rust-src is missing and cannot be added: {because}"))?;
+    }
     let installed = output(Command::new("rustup").args(["target", "list", "--installed"]).current_dir(root()))?;
     for target in TARGETS.iter().filter(|target| !installed.lines().any(|line| line == **target)) {
         run_command(Command::new("rustup").args(["target", "add", target]).current_dir(root()))
@@ -58,14 +62,32 @@ pub(crate) fn build(target: &str) -> Done<PathBuf> {
     Ok(file)
 }
 
+/// What makes the client small, and the same on every machine: the standard library is built with it, for size and without
+/// backtraces; a panic ends the process at once, and `pinnace` says `run.internal` for it.
+const FLAGS: [&str; 9] = [
+    "-Clinker=rust-lld",
+    "-Clinker-flavor=ld.lld",
+    "-Clink-arg=--icf=safe",
+    "-Clink-arg=--pack-dyn-relocs=relr",
+    "-Clink-arg=--build-id=none",
+    "-Cforce-unwind-tables=no",
+    "-Zunstable-options",
+    "-Cpanic=immediate-abort",
+    "-Zlocation-detail=none",
+];
+const BUILD_STD: [&str; 2] = ["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"];
+
 /// Builds from one folder into another with every path of this machine taken out.
 fn compile(source: &Path, into: &Path, target: &str) -> Done<PathBuf> {
     let home = std::env::var("CARGO_HOME").unwrap_or_else(|_| format!("{}/.cargo", std::env::var("HOME").unwrap_or_default()));
     let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(source))?;
     let maps = [(source.display().to_string(), "/pinnace"), (home, "/cargo"), (sysroot.trim().to_owned(), "/rust")];
-    let flags: Vec<String> = maps.iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}")).collect();
+    let maps = maps.iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}"));
+    let flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).chain(maps).collect();
     let mut command = cargo(&["build", "--quiet", "--locked", "--profile", "dist", "-p", "client", "--target", target]);
-    command.current_dir(source).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env("CARGO_TARGET_DIR", into);
+    command.args(BUILD_STD).current_dir(source).env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f")).env("CARGO_TARGET_DIR", into);
+    // The pinned toolchain takes the options above only so; the C flags come after those that ring's build chooses.
+    command.env("RUSTC_BOOTSTRAP", "1").env("TARGET_CFLAGS", "-O2 -fno-asynchronous-unwind-tables");
     run_command(&mut command)?;
     Ok(into.join(target).join("dist/pinnace"))
 }

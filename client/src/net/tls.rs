@@ -3,14 +3,19 @@
 
 use crate::failure::Failure;
 use protocol::{identity::HostId, reason::Reason, site::Site};
+use ring::{
+    rand::{SecureRandom, SystemRandom},
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
+};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureAlgorithm, SignatureScheme,
     client::{
         Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, ring as provider},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    sign::{Signer, SigningKey},
     time_provider::TimeProvider,
 };
 use std::{
@@ -176,23 +181,48 @@ struct Random;
 
 impl rustls::crypto::SecureRandom for Random {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), rustls::crypto::GetRandomFailed> {
-        use ring::rand::SecureRandom;
-        ring::rand::SystemRandom::new().fill(bytes).map_err(|_| rustls::crypto::GetRandomFailed)
+        SystemRandom::new().fill(bytes).map_err(|_| rustls::crypto::GetRandomFailed)
     }
 }
 
-/// Loads the host's own key: Ed25519 or ECDSA P-256.
+/// Loads the host's own key, PKCS#8: Ed25519 or ECDSA P-256.
 #[derive(Debug)]
 struct Keys;
 
 impl rustls::crypto::KeyProvider for Keys {
-    fn load_private_key(&self, key: PrivateKeyDer<'static>) -> Result<Arc<dyn rustls::sign::SigningKey>, Error> {
-        if let PrivateKeyDer::Pkcs8(pkcs8) = &key
-            && let Ok(key) = provider::sign::any_eddsa_type(pkcs8)
-        {
+    fn load_private_key(&self, key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
+        let PrivateKeyDer::Pkcs8(pkcs8) = &key else { return Err(Error::General("the private key is not PKCS#8".into())) };
+        if let Ok(key) = provider::sign::any_eddsa_type(pkcs8) {
             return Ok(key);
         }
-        provider::sign::any_ecdsa_type(&key)
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.secret_pkcs8_der(), &SystemRandom::new());
+        let pair = pair.map_err(|_| Error::General("the private key is neither Ed25519 nor ECDSA P-256".into()))?;
+        Ok(Arc::new(P256(Arc::new(pair))))
+    }
+}
+
+/// An ECDSA P-256 key; rustls' own also brings P-384 along.
+#[derive(Clone, Debug)]
+struct P256(Arc<EcdsaKeyPair>);
+
+impl SigningKey for P256 {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        offered.contains(&SignatureScheme::ECDSA_NISTP256_SHA256).then(|| Box::new(self.clone()) as Box<dyn Signer>)
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        SignatureAlgorithm::ECDSA
+    }
+}
+
+impl Signer for P256 {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let signature = self.0.sign(&SystemRandom::new(), message).map_err(|_| Error::FailedToGetRandomBytes)?;
+        Ok(signature.as_ref().to_vec())
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        SignatureScheme::ECDSA_NISTP256_SHA256
     }
 }
 

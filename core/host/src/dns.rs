@@ -50,7 +50,7 @@ pub fn query(id: u16, name: &str, family: Family) -> Option<Vec<u8>> {
     packet.extend(id.to_be_bytes());
     packet.extend([1, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     let name = name.strip_suffix('.').unwrap_or(name);
-    if name.len() > 253 {
+    if name.len() > 253 || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
     }
     for label in name.split('.') {
@@ -181,7 +181,11 @@ impl Reader<'_> {
             if !name.is_empty() {
                 name.push('.');
             }
-            name.extend(label.iter().map(|byte| char::from(*byte)));
+            for byte in label {
+                // A dot inside a label is escaped (RFC 1035 section 5.1), or it would pass for a boundary of two labels.
+                name.extend(matches!(byte, b'.' | b'\\').then_some('\\'));
+                name.push(char::from(*byte));
+            }
             if name.len() > 1024 {
                 return None;
             }
@@ -222,6 +226,15 @@ mod tests {
         assert_eq!(reply(&answer(0, 0, &[A]), 8, "cp.example.org", Family::V4), Err(Malformed::WrongId));
         assert_eq!(reply(&answer(0, 0, &[A]), 7, "cp.example.org", Family::V6), Err(Malformed::WrongQuestion));
         assert_eq!(query(1, "a..b", Family::V4), None);
+        assert_eq!(query(1, "a b", Family::V4), None);
+    }
+
+    #[test]
+    fn a_dot_inside_a_label_is_no_boundary() {
+        let mut other = vec![10];
+        other.extend(b"cp.example\x03org\0");
+        other.extend([0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 66]);
+        assert_eq!(reply(&answer(0, 0, &[&other]), 7, "cp.example.org", Family::V4), Ok(Reply::NoAddress));
     }
 
     #[test]

@@ -29,18 +29,18 @@ pub enum Due {
 pub fn due(held: Option<&Held>, host: &str, now: i64) -> Due {
     let Some(held) = held else { return Due::Yes };
     let Some(age) = now.checked_sub(held.received_at).filter(|age| *age >= 0) else { return Due::Yes };
-    match next_fetch_after(&held.answer, host) - age {
+    match next_fetch_after(&held.answer, host).saturating_sub(age) {
         wait if wait > 0 => Due::In(wait),
         _ => Due::Yes,
     }
 }
 
-/// Seconds from delivery to the next fetch: the window's start, and this host's own place in the window.
+/// Seconds from delivery to the next fetch: the window's start, and this host's own place in the window; never past the end.
 #[must_use]
 pub fn next_fetch_after(answer: &Answer, host: &str) -> i64 {
     let width = u64::try_from(answer.fetch_window).unwrap_or(0).saturating_add(1);
     let place = i64::try_from(stable_hash(&[host, &answer.credential]) % width).unwrap_or(0);
-    answer.fetch_after.saturating_add(place)
+    answer.fetch_after.saturating_add(place).min(answer.expires_in)
 }
 
 /// Seconds until the credential ends, by this host's own clock; `None` when that clock has stepped back behind the delivery.

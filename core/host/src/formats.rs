@@ -40,7 +40,7 @@ pub fn render(format: Format, answer: &Answer, roots_pem: &str) -> Result<Render
         Format::Json => answer.to_json(),
         Format::Aws => aws(answer)?,
         Format::Kubernetes => kubernetes(answer)?,
-        Format::Env => env(answer),
+        Format::Env => env(answer)?,
         Format::Vault => token(answer, Format::Vault)?.to_string(),
         Format::Spiffe => {
             let token = token(answer, Format::Spiffe)?.as_bytes().to_vec();
@@ -81,25 +81,31 @@ fn kubernetes(answer: &Answer) -> Result<String, Unfit> {
     Ok(object([("apiVersion", "client.authentication.k8s.io/v1".into()), ("kind", "ExecCredential".into()), ("status", status)]).to_string())
 }
 
-fn env(answer: &Answer) -> String {
+fn env(answer: &Answer) -> Result<String, Unfit> {
     match answer.kind {
         Kind::Jwt => line(&format!("{}_TOKEN", answer.credential), &answer.token),
         Kind::Secret => answer.fields.iter().map(|(name, text)| line(name, text)).collect(),
     }
 }
 
-fn line(key: &str, value: &str) -> String {
+/// One assignment that a POSIX shell and systemd's `EnvironmentFile=` read alike; what they would read differently does not fit.
+fn line(key: &str, value: &str) -> Result<String, Unfit> {
+    let unfit = |because| Err(Unfit { format: Format::Env, because });
     let key: String = key.chars().map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_uppercase() } else { '_' }).collect();
+    if key.is_empty() || key.starts_with(|first: char| first.is_ascii_digit()) {
+        return unfit(format!("{key:?} is no name of a variable"));
+    }
+    if value.contains(char::is_control) {
+        return unfit(format!("the value of {key} holds a control character"));
+    }
     let mut escaped = String::new();
     for character in value.chars() {
-        match character {
-            '"' | '\\' | '$' | '`' => escaped.extend(['\\', character]),
-            '\n' => escaped.push_str("\\n"),
-            control if control.is_control() => {}
-            other => escaped.push(other),
+        if matches!(character, '"' | '\\' | '$' | '`') {
+            escaped.push('\\');
         }
+        escaped.push(character);
     }
-    format!("{key}=\"{escaped}\"\n")
+    Ok(format!("{key}=\"{escaped}\"\n"))
 }
 
 /// A time as RFC 3339 has it, in UTC to the second.
@@ -179,5 +185,9 @@ mod tests {
         );
         assert_eq!(text(Format::Env, &secret), "ACCESSKEYID=\"AK\"\nSECRETACCESSKEY=\"a\\\"\\$b\"\n");
         assert!(render(Format::Vault, &secret, "").is_err());
+        for (name, text) in [("1A", "x"), ("", "x"), ("A", "x\ny"), ("A", "\t")] {
+            let awkward = Answer { fields: vec![(name.into(), text.into())], ..secret.clone() };
+            assert!(render(Format::Env, &awkward, "").is_err(), "{name:?} {text:?}");
+        }
     }
 }

@@ -4,8 +4,10 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 const SERVERS_MAX: usize = 3;
+const RESOLV_CONF_BYTES_MAX: usize = 65_536;
 
-/// The name servers of a resolv.conf (resolv.conf(5)): at most three, scope ids dropped.
+/// The name servers of a resolv.conf (resolv.conf(5)): at most three, scope ids dropped,
+/// from the first 64 KiB.
 #[must_use]
 pub fn nameservers(resolv_conf: &[u8]) -> Vec<IpAddr> {
     let server = |line: &str| {
@@ -13,7 +15,8 @@ pub fn nameservers(resolv_conf: &[u8]) -> Vec<IpAddr> {
         let address = if words.next() == Some("nameserver") { words.next()? } else { return None };
         address.split('%').next()?.parse().ok()
     };
-    lines(resolv_conf).filter_map(server).take(SERVERS_MAX).collect()
+    let head = resolv_conf.get(..RESOLV_CONF_BYTES_MAX).unwrap_or(resolv_conf);
+    lines(head).filter_map(server).take(SERVERS_MAX).collect()
 }
 
 /// The addresses of a name in a hosts file (hosts(5)).

@@ -97,7 +97,7 @@ impl Peers {
     }
 
     fn contenders(&self, bench: &Bench, server: &Server, memory: &Path) -> Done<Vec<Contender>> {
-        let (url, ca, id, plain) = (server.url(), bench.ca(), bench.identity.as_str(), bench.plain_identity.as_str());
+        let (url, ca, id) = (server.url(), bench.ca(), bench.identity.as_str());
         let mut all = vec![
             pinnace(bench, server, "pinnace", &memory.join(server.name))?,
             pinnace(bench, server, "pinnace, on disk", &bench.folder.join(format!("host-{}", server.name)))?,
@@ -106,11 +106,11 @@ impl Peers {
             all.push(Contender::new("go", go, memory, &[&url, id], &[]));
         }
         if let Some(curl) = find("curl") {
-            all.push(Contender::new("curl", &curl, memory, &["-q", "-sS", "--fail", "--tlsv1.3", "--cacert", &ca, "--cert", plain, &url], &["-o"]));
+            all.push(Contender::new("curl", &curl, memory, &["-q", "-sS", "--fail", "--tlsv1.3", "--cacert", &ca, "--cert", id, &url], &["-o"]));
         }
         if let Some(python) = &self.python {
             let script = root().join("bench/requests_client.py").display().to_string();
-            all.push(Contender { size: None, ..Contender::new("requests", python, memory, &[&script, &url, &ca, plain], &[]) });
+            all.push(Contender { size: None, ..Contender::new("requests", python, memory, &[&script, &url, &ca, id], &[]) });
         }
         Ok(all)
     }

@@ -4,13 +4,11 @@ use crate::{
     dist,
     shell::{Done, cargo, has, output, root, run as run_command},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use std::{
     fs,
     io::{BufRead, BufReader},
     net::{TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -25,8 +23,6 @@ pub(super) struct Bench {
     pub(super) folder: PathBuf,
     pub(super) domain: String,
     pub(super) identity: String,
-    /// The same identity, its key as programs on OpenSSL 3.0 read it.
-    pub(super) plain_identity: String,
     pub(super) client: PathBuf,
     pub(super) go: bool,
     pub(super) nginx: bool,
@@ -44,14 +40,12 @@ impl Bench {
             folder: folder.to_path_buf(),
             domain: text("domain"),
             identity: text("identity.pem"),
-            plain_identity: text("identity-plain.pem"),
             client,
             go: there("go", "the Go peers"),
             nginx: there("nginx", "nginx"),
         };
         output(release("pinnaced").args(["init", "--dir", &bench.domain, "--trust-domain", "example.org", "--name", "127.0.0.1"]))?;
         output(release("pinnacectl").args(["host", "issue", "--domain", &bench.domain, "--host", "web-1", "--out", &bench.identity]))?;
-        plain_key(Path::new(&bench.identity), Path::new(&bench.plain_identity))?;
         Ok(bench)
     }
 
@@ -120,18 +114,7 @@ impl Bench {
 
     /// The body that a server gives this host.
     pub(super) fn body(&self, server: &Server) -> Done<String> {
-        output(Command::new("curl").args([
-            "-q",
-            "-sS",
-            "--fail",
-            "--noproxy",
-            "*",
-            "--cacert",
-            &self.ca(),
-            "--cert",
-            &self.plain_identity,
-            &server.url(),
-        ]))
+        output(Command::new("curl").args(["-q", "-sS", "--fail", "--noproxy", "*", "--cacert", &self.ca(), "--cert", &self.identity, &server.url()]))
     }
 }
 
@@ -182,23 +165,6 @@ impl Drop for Server {
 /// One of ours, as released.
 pub(super) fn release(name: &str) -> Command {
     Command::new(root().join("target/release").join(name))
-}
-
-/// Copies a PEM file with its Ed25519 key as RFC 5208 has it: OpenSSL 3.0 does not read RFC 5958's form, which also holds the public key.
-fn plain_key(from: &Path, to: &Path) -> Done {
-    const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
-    const END: &str = "-----END PRIVATE KEY-----";
-    const PREFIX: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-    let text = fs::read_to_string(from).map_err(|cause| format!("{}: {cause}", from.display()))?;
-    let parts = text.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
-    let (key, rest) = parts.ok_or_else(|| format!("{} holds no key", from.display()))?;
-    let der = STANDARD.decode(key.split_whitespace().collect::<String>()).map_err(|cause| cause.to_string())?;
-    // Both forms have the seed at the same place: version, algorithm and two string heads take 16 bytes.
-    let seed = der.get(PREFIX.len()..PREFIX.len() + 32).ok_or_else(|| format!("{}: the key is too short", from.display()))?;
-    let key = STANDARD.encode([&PREFIX[..], seed].concat());
-    fs::write(to, format!("{BEGIN}\n{key}\n{END}{rest}"))
-        .and_then(|()| fs::set_permissions(to, fs::Permissions::from_mode(0o600)))
-        .map_err(|cause| format!("{}: {cause}", to.display()))
 }
 
 /// Where a program lies, or a loud word that it is missing.
