@@ -26,7 +26,7 @@ pub(crate) fn run(host_file: Option<&str>, state_dir: Option<&str>) -> u8 {
     match site::load(host_file, state_dir) {
         Ok(site) => {
             let stdout = site.credentials.iter().flat_map(|credential| &credential.deliveries).any(|delivery| delivery.kind == Kind::Stdout);
-            start::watchdog(site.deadline_seconds.saturating_add(2), Reason::Deadline.exit());
+            start::watchdog(site.deadline_seconds.saturating_add(2));
             let log = Log::new(stdout);
             let outcome = go(&site, started, log);
             report(log, started, &outcome)
@@ -56,6 +56,8 @@ fn go(site: &Site, started: Instant, log: Log) -> Outcome {
         state.save_memory(&memory);
     }
     state.warnings.iter().for_each(|warning| log.warning(warning));
+    // The kernel closes and unlocks the state as the process ends.
+    std::mem::forget(state);
     outcome
 }
 
@@ -71,10 +73,12 @@ fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &
         match (due::due(held.as_ref(), &identity.id, now()), held) {
             (Due::In(wait), Some(held)) => {
                 outcome.next_seconds = outcome.next_seconds.min(wait);
-                if !deliver::in_place(site, credential, &held.answer) || memory.pending.contains(&credential.name) {
+                let missing = !deliver::in_place(site, credential, &held.answer) || memory.pending.contains(&credential.name);
+                if missing {
                     outcome.word = "delivered";
-                    hand_over(site, credential, &held, started, memory, &mut outcome);
                 }
+                // An agent that was started again has forgotten what it was told, so its socket is served on every run.
+                hand_over(site, credential, &held, started, memory, &mut outcome, |kind| missing || matches!(kind, Kind::Socket { .. }));
             }
             (_, held) => due.push((credential, held)),
         }
@@ -95,7 +99,7 @@ fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &
             Ok(answer) => {
                 let held = Held { answer, received_at: now() };
                 outcome.next_seconds = outcome.next_seconds.min(due::next_fetch_after(&held.answer, &identity.id));
-                hand_over(site, credential, &held, started, memory, &mut outcome);
+                hand_over(site, credential, &held, started, memory, &mut outcome, |_| true);
                 state.save_held(&held);
             }
             Err(failure) => {
@@ -107,10 +111,18 @@ fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &
     outcome
 }
 
-fn hand_over(site: &Site, credential: &Credential, held: &Held, started: Instant, memory: &mut Memory, outcome: &mut Outcome) {
+fn hand_over(
+    site: &Site,
+    credential: &Credential,
+    held: &Held,
+    started: Instant,
+    memory: &mut Memory,
+    outcome: &mut Outcome,
+    to: impl Fn(&Kind) -> bool,
+) {
     let until = started + Duration::from_secs(site.deadline_seconds.into());
     memory.pending.retain(|name| *name != credential.name);
-    for delivery in &credential.deliveries {
+    for delivery in credential.deliveries.iter().filter(|delivery| to(&delivery.kind)) {
         if let Err(failure) = deliver::deliver(site, delivery, &held.answer, until) {
             if !memory.pending.contains(&credential.name) {
                 memory.pending.push(credential.name.clone());

@@ -1,12 +1,15 @@
 //! The site stamped into this very file, and the host file beside it.
 
-use crate::failure::Failure;
+use crate::{failure::Failure, sys::file::open_to_read};
 use host::host_file;
 use protocol::{
     reason::Reason,
     site::{REGION_BYTES, RegionError, Site, decode_region},
 };
-use std::{fs::File, io::Read};
+use std::{
+    fs::File,
+    io::{self, Read},
+};
 
 /// Sits in read-only data; `pinnacectl stamp` finds it by its section's name and writes the site into it.
 #[unsafe(link_section = ".pinnace_site")]
@@ -45,7 +48,7 @@ pub(crate) fn load(host_file: Option<&str>, state_dir: Option<&str>) -> Result<S
             host_file::apply(&text, &mut site)
                 .map_err(|invalid| Failure::new(Reason::HostFileInvalid, format!("{path}, line {}: {}", invalid.line, invalid.because)))?;
         }
-        Err(error) if host_file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) if host_file.is_none() && error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(Failure::io(Reason::HostFileUnreadable, &path, &error)),
     }
     if let Some(state_dir) = state_dir {
@@ -55,13 +58,22 @@ pub(crate) fn load(host_file: Option<&str>, state_dir: Option<&str>) -> Result<S
 }
 
 /// Reads a whole file of at most `most` bytes; more is an error.
-pub(crate) fn read_capped(path: &str, most: usize) -> std::io::Result<Vec<u8>> {
-    read_all(&File::open(path)?, most)
+pub(crate) fn read_capped(path: &str, most: usize) -> io::Result<Vec<u8>> {
+    read_all(&open_to_read(path)?, most)
 }
 
-/// As [`read_capped`], from an open file.
-pub(crate) fn read_all(file: &File, most: usize) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(4096);
-    file.take(u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() > most { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+/// As [`read_capped`], from an open file. A regular file has ended where a read gives less than was asked for.
+pub(crate) fn read_all(mut file: &File, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let count = file.read(&mut piece)?;
+        bytes.extend_from_slice(piece.get(..count).unwrap_or_default());
+        if bytes.len() > most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        if count < piece.len() {
+            return Ok(bytes);
+        }
+    }
 }

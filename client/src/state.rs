@@ -11,13 +11,18 @@ use host::{
 };
 use protocol::reason::Reason;
 
-const PRIVATE: Look = Look { mode: 0o600, owner: None, keep_previous: false };
+/// A torn state file is found by its checksum and rebuilt, so none waits for the disk.
+const PRIVATE: Look = Look { mode: 0o600, owner: None, keep_previous: false, durable: false };
 const IDENTITY_BYTES_MAX: usize = 65_536;
+
+/// A credential's state file.
+fn file_of(credential: &str) -> String {
+    format!("credential-{credential}")
+}
 
 /// The state directory of a host; without one a run still works, and remembers nothing.
 pub(crate) struct State {
     directory: Option<Directory>,
-    credentials: Option<Directory>,
     path: String,
     pub(crate) warnings: Vec<Failure>,
 }
@@ -26,11 +31,9 @@ impl State {
     /// Opens the directory, makes it if it can.
     pub(crate) fn open(path: &str) -> Self {
         let mut warnings = Vec::new();
-        let mut opened =
-            |directory: std::io::Result<Directory>| directory.map_err(|error| warnings.push(Failure::io(Reason::StateUnwritable, path, &error))).ok();
-        let directory = opened(Directory::open_or_make(path, 0o700));
-        let credentials = directory.as_ref().and_then(|directory| opened(directory.inside("credentials", 0o700)));
-        Self { directory, credentials, path: path.to_owned(), warnings }
+        let directory = Directory::open_or_make(path, 0o700);
+        let directory = directory.map_err(|error| warnings.push(Failure::io(Reason::StateUnwritable, path, &error))).ok();
+        Self { directory, path: path.to_owned(), warnings }
     }
 
     /// Takes the state for this run alone.
@@ -64,7 +67,7 @@ impl State {
 
     /// The credential in place.
     pub(crate) fn held(&mut self, name: &str) -> Option<Held> {
-        Self::read(self.credentials.as_ref(), name, &mut self.warnings, state::held_from_json)
+        Self::read(self.directory.as_ref(), &file_of(name), &mut self.warnings, state::held_from_json)
     }
 
     /// Remembers the result of a run.
@@ -74,7 +77,7 @@ impl State {
 
     /// Remembers a credential.
     pub(crate) fn save_held(&mut self, held: &Held) {
-        Self::write(self.credentials.as_ref(), &held.answer.credential, &state::held_to_json(held), &mut self.warnings);
+        Self::write(self.directory.as_ref(), &file_of(&held.answer.credential), &state::held_to_json(held), &mut self.warnings);
     }
 
     fn read<T>(directory: Option<&Directory>, name: &str, warnings: &mut Vec<Failure>, parse: fn(&[u8]) -> Option<T>) -> Option<T> {

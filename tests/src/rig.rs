@@ -103,7 +103,7 @@ impl Rig {
 
     /// Makes the next run fetch: the host forgets which credential it holds.
     pub fn forget(&self) {
-        let _ = std::fs::remove_dir_all(self.path("state/credentials"));
+        let _ = std::fs::remove_file(self.path("state/credential-db"));
     }
 
     /// Writes a site for the rig and stamps the client with it.

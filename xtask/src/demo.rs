@@ -113,7 +113,7 @@ impl Demo {
 
     /// Runs the client as a host would that holds nothing yet.
     fn fetch(&self, command: &mut Command) -> Done {
-        let _ = fs::remove_dir_all(self.path("state/credentials"));
+        let _ = fs::remove_file(self.path("state/credential-db"));
         let _ = fs::remove_file(self.path("state/state"));
         let line = output(command)?;
         let event: Value = serde_json::from_str(line.lines().last().unwrap_or_default()).map_err(|cause| format!("{cause}: {line}"))?;

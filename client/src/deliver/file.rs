@@ -18,7 +18,7 @@ type Named = (String, Vec<u8>, u32);
 /// Replaces one file.
 pub(crate) fn put(path: &str, bytes: &[u8], delivery: &Delivery) -> Result<(), Failure> {
     let (directory, name) = parent(path)?;
-    let look = Look { mode: delivery.mode.unwrap_or(MODE), owner: owner(delivery)?, keep_previous: true };
+    let look = Look { mode: delivery.mode.unwrap_or(MODE), owner: owner(delivery)?, keep_previous: true, durable: true };
     directory.replace(name, bytes, look).map_err(|error| failure(path, &error))
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn put_directory(path: &str, files: &[Named], delivery: &Delivery) ->
         let version = Directory::open(&full)?;
         for (file, bytes, mode) in files {
             let mode = delivery.mode.map_or(*mode, |wanted| wanted & 0o644 | mode & wanted);
-            version.replace(file, bytes, Look { mode, owner, keep_previous: false })?;
+            version.replace(file, bytes, Look { mode, owner, keep_previous: false, durable: true })?;
         }
         owner.map_or(Ok(()), |(user, group)| version.give_to(user, group))?;
         Ok(())

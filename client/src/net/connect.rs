@@ -16,12 +16,10 @@ const PROXY_HEAD_BYTES_MAX: usize = 8_192;
 
 /// Connects to the first address that answers.
 pub(crate) fn direct(addresses: &[SocketAddr], until: Instant) -> Result<(TcpStream, SocketAddr), Failure> {
-    let (stream, address) = socket::race(addresses, until).map_err(|error| {
+    socket::race(addresses, until).map_err(|error| {
         let tried = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         Failure::io(reason_of(&error), &format!("connect to {tried}"), &error)
-    })?;
-    let _ = stream.set_nodelay(true);
-    Ok((stream, address))
+    })
 }
 
 fn reason_of(error: &io::Error) -> Reason {

@@ -19,9 +19,9 @@ use ring::{
     rand::{SecureRandom, SystemRandom},
     signature::{ED25519, UnparsedPublicKey},
 };
-use rustls::{ClientConnection, StreamOwned, pki_types::ServerName};
+use rustls::{ClientConnection, pki_types::ServerName};
 use std::{
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Read, Write},
     net::TcpStream,
     sync::Arc,
     time::Instant,
@@ -29,7 +29,7 @@ use std::{
 
 /// An open connection over which requests may go.
 pub(crate) struct Session {
-    stream: StreamOwned<ClientConnection, Timed<TcpStream>>,
+    stream: TlsStream,
     authority: String,
     /// This host's clock minus the proved time, when it had to be proved.
     pub(crate) skew: i64,
@@ -40,11 +40,9 @@ impl Session {
     pub(crate) fn open(stream: TcpStream, endpoint: &Endpoint, site: &Site, identity: &Identity, until: Instant) -> Result<Self, Failure> {
         let (config, pinned) = tls::config(site, identity)?;
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|_| Failure::new(Reason::SiteInvalid, "an endpoint's host is no name"))?;
-        let connection = ClientConnection::new(Arc::new(config), name).map_err(|error| Failure::new(tls::reason_of(&error), error.to_string()))?;
-        let mut stream = StreamOwned::new(connection, Timed { stream, deadline: until });
-        while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock).map_err(|error| handshake_failure(&error))?;
-        }
+        let tls = ClientConnection::new(Arc::new(config), name).map_err(|error| tls_failure(&error))?;
+        let mut stream = TlsStream { tls, socket: Timed { stream, deadline: until } };
+        stream.shake_hands()?;
         let mut session = Self { stream, authority: format!("{}:{}", endpoint.host, endpoint.port), skew: 0 };
         if pinned.doubts_the_clock() {
             session.prove_the_time(site, &pinned)?;
@@ -79,6 +77,53 @@ impl Session {
         self.skew = now().saturating_sub(answer.time);
         Ok(())
     }
+}
+
+/// A TLS connection that sends nothing before it is asked to: the end of the handshake leaves with the first request.
+struct TlsStream {
+    tls: ClientConnection,
+    socket: Timed<TcpStream>,
+}
+
+impl TlsStream {
+    fn shake_hands(&mut self) -> Result<(), Failure> {
+        while self.tls.is_handshaking() {
+            self.flush().map_err(|error| handshake_failure(&error))?;
+            match self.tls.read_tls(&mut self.socket) {
+                Ok(0) => return Err(handshake_failure(&ErrorKind::UnexpectedEof.into())),
+                Ok(_) => {}
+                Err(error) => return Err(handshake_failure(&error)),
+            }
+            if let Err(error) = self.tls.process_new_packets() {
+                let _ = self.flush();
+                return Err(tls_failure(&error));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read for TlsStream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        rustls::Stream::new(&mut self.tls, &mut self.socket).read(buffer)
+    }
+}
+
+impl Write for TlsStream {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.tls.writer().write(buffer)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut self.socket)?;
+        }
+        Ok(())
+    }
+}
+
+fn tls_failure(error: &rustls::Error) -> Failure {
+    Failure::new(tls::reason_of(error), error.to_string())
 }
 
 fn handshake_failure(error: &io::Error) -> Failure {

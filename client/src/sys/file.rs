@@ -16,6 +16,16 @@ pub(crate) struct Look {
     pub(crate) mode: u32,
     pub(crate) owner: Option<(u32, u32)>,
     pub(crate) keep_previous: bool,
+    /// Whether it must be on the disk before it is in place; without, a power cut may leave a torn file behind.
+    pub(crate) durable: bool,
+}
+
+/// What a new file's mode is before it is asked for another; the process's mask takes nothing from it.
+const CREATED_MODE: u32 = 0o600;
+
+/// Opens a file anywhere for reading.
+pub(crate) fn open_to_read(path: &str) -> io::Result<File> {
+    open_at(libc::AT_FDCWD, &CString::new(path)?, libc::O_RDONLY).map(File::from)
 }
 
 impl Directory {
@@ -69,16 +79,6 @@ impl Directory {
         done(unsafe { libc::fchown(self.0.as_raw_fd(), user, group) })
     }
 
-    /// Opens a directory inside, and makes it if it is not there.
-    pub(crate) fn inside(&self, name: &str, mode: u32) -> io::Result<Self> {
-        let part = CString::new(name)?;
-        let open = || open_at(self.0.as_raw_fd(), &part, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW).map(Self);
-        match open() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make(name, mode).and_then(|()| open()),
-            other => other,
-        }
-    }
-
     /// Opens a file inside for reading; a symbolic link or a pipe is refused or does not block.
     pub(crate) fn read(&self, name: &str) -> io::Result<File> {
         let name = CString::new(name)?;
@@ -98,7 +98,7 @@ impl Directory {
             self.unlink(&fresh);
             return written;
         }
-        self.sync()
+        if look.durable { self.sync() } else { Ok(()) }
     }
 
     /// Puts a symbolic link to a sibling in place of `name`.
@@ -142,21 +142,30 @@ impl Directory {
             // SAFETY: the descriptor is open.
             done(unsafe { libc::fchown(file.as_raw_fd(), user, group) })?;
         }
-        // SAFETY: the descriptor is open.
-        done(unsafe { libc::fchmod(file.as_raw_fd(), look.mode) })?;
+        if look.mode != CREATED_MODE || look.owner.is_some() {
+            // SAFETY: the descriptor is open.
+            done(unsafe { libc::fchmod(file.as_raw_fd(), look.mode) })?;
+        }
         file.write_all(bytes)?;
-        file.sync_all()
+        if look.durable { file.sync_all() } else { Ok(()) }
     }
 
+    /// Keeps what is in place under another name; that it cannot be kept is no loss, and a link that was planted is not kept.
     fn keep_previous(&self, name: &str) {
         let (Ok(current), Ok(previous)) = (CString::new(name), CString::new(format!(".{name}.pinnace-previous"))) else { return };
         let at = self.0.as_raw_fd();
-        if is_symlink(at, &current) {
-            return;
+        // SAFETY: open descriptor, C strings.
+        let link = || done(unsafe { libc::linkat(at, current.as_ptr(), at, previous.as_ptr(), 0) });
+        let linked = match link() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.unlink(&previous);
+                link()
+            }
+            other => other,
+        };
+        if linked.is_ok() && is_symlink(at, &previous) {
+            self.unlink(&previous);
         }
-        self.unlink(&previous);
-        // SAFETY: open descriptor, C strings; a link that cannot be made is no loss.
-        unsafe { libc::linkat(at, current.as_ptr(), at, previous.as_ptr(), 0) };
     }
 
     fn rename(&self, from: &CStr, to: &CStr) -> io::Result<()> {
@@ -196,7 +205,7 @@ fn open_without_links(path: &str) -> io::Result<OwnedFd> {
 
 fn open_at(at: i32, name: &CStr, flags: i32) -> io::Result<OwnedFd> {
     // SAFETY: a C string and constants; the mode is only used by O_CREAT.
-    let descriptor = unsafe { libc::openat(at, name.as_ptr(), flags | libc::O_CLOEXEC, 0o600) };
+    let descriptor = unsafe { libc::openat(at, name.as_ptr(), flags | libc::O_CLOEXEC, CREATED_MODE) };
     // SAFETY: the descriptor is new and ours.
     if descriptor == -1 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }) }
 }

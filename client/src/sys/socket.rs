@@ -1,7 +1,7 @@
 //! Connections without threads: non-blocking sockets and `poll`, each wait with an end.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, IoSlice, Read, Write},
     net::{IpAddr, SocketAddr, TcpStream},
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
@@ -94,7 +94,11 @@ fn ready(waiting: &mut Vec<(OwnedFd, SocketAddr)>, until: Instant) -> io::Result
         waiting.iter().map(|(socket, _)| libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLOUT, revents: 0 }).collect();
     poll(&mut polled, until)?;
     let index = polled.iter().position(|polled| polled.revents != 0).ok_or(io::ErrorKind::TimedOut)?;
+    let connected = polled.get(index).is_some_and(|polled| polled.revents == libc::POLLOUT);
     let (socket, address) = waiting.swap_remove(index);
+    if connected {
+        return Ok((socket, address));
+    }
     let stream = TcpStream::from(socket);
     match stream.take_error()? {
         Some(error) => Err(error),
@@ -131,8 +135,9 @@ pub(crate) struct Timed<S> {
 impl<S: Read + AsRawFd> Read for Timed<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
+            wait(self.stream.as_raw_fd(), libc::POLLIN, self.deadline)?;
             match self.stream.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(self.stream.as_raw_fd(), libc::POLLIN, self.deadline)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 other => return if Instant::now() > self.deadline { Err(io::ErrorKind::TimedOut.into()) } else { other },
             }
         }
@@ -141,8 +146,12 @@ impl<S: Read + AsRawFd> Read for Timed<S> {
 
 impl<S: Write + AsRawFd> Write for Timed<S> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(buffer)])
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         loop {
-            match self.stream.write(buffer) {
+            match self.stream.write_vectored(buffers) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait(self.stream.as_raw_fd(), libc::POLLOUT, self.deadline)?,
                 other => return other,
             }

@@ -4,6 +4,7 @@ use std::{
     ffi::{CStr, OsString, c_char, c_int},
     os::unix::ffi::OsStringExt,
     ptr,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -39,29 +40,32 @@ pub(crate) unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<O
         .collect()
 }
 
-/// Makes sure that no socket can become descriptor 0, 1 or 2, ignores SIGPIPE, and leaves no core dump.
+/// Makes sure that no socket can become descriptor 0, 1 or 2, ignores SIGPIPE, gives a panic its words, takes a mask that
+/// hides no file from its owner, and leaves no core dump.
 pub(crate) fn prepare() {
-    for descriptor in 0..=2 {
-        // SAFETY: F_GETFD reads a flag.
-        if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } == -1 {
-            STDOUT_IS_OURS.fetch_or(descriptor == 1, std::sync::atomic::Ordering::Relaxed);
-            occupy();
-        }
+    let mut standard = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // SAFETY: three structures; a timeout of zero only asks.
+    unsafe { libc::poll(standard.as_mut_ptr(), 3, 0) };
+    for descriptor in standard.iter().filter(|descriptor| descriptor.revents & libc::POLLNVAL != 0) {
+        STDOUT_IS_OURS.fetch_or(descriptor.fd == 1, Relaxed);
+        occupy();
     }
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: plain system calls on constants and a local.
     unsafe {
+        libc::umask(0o022);
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        libc::signal(PANIC_SIGNAL, on_panic as *const () as libc::sighandler_t);
         libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
     }
 }
 
 /// Whether there was a standard output when the program started.
 pub(crate) fn has_stdout() -> bool {
-    !STDOUT_IS_OURS.load(std::sync::atomic::Ordering::Relaxed)
+    !STDOUT_IS_OURS.load(Relaxed)
 }
 
-static STDOUT_IS_OURS: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+static STDOUT_IS_OURS: AtomicBool = AtomicBool::new(false);
 
 /// Takes the lowest free descriptor with something harmless.
 fn occupy() {
@@ -73,28 +77,57 @@ fn occupy() {
     }
 }
 
-/// Ends the process with `exit` after `seconds`, whatever a disk or device does to it.
-pub(crate) fn watchdog(seconds: u32, exit: u8) {
-    EXIT.store(c_int::from(exit), std::sync::atomic::Ordering::Relaxed);
-    // SAFETY: the handler only loads an atomic and calls _exit.
+/// Ends the process as `run.deadline` after `seconds`, whatever a disk or device does to it.
+pub(crate) fn watchdog(seconds: u32) {
+    // SAFETY: the handler only writes a constant and calls _exit.
     unsafe {
         libc::signal(libc::SIGALRM, on_alarm as *const () as libc::sighandler_t);
         libc::alarm(seconds);
     }
 }
 
-static EXIT: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(1);
+/// What a panic ends with in a release: an instruction that is none, or a breakpoint.
+const PANIC_SIGNAL: c_int = if cfg!(target_arch = "aarch64") { libc::SIGTRAP } else { libc::SIGILL };
+
+/// The last words of a run that cannot go on, from a signal handler.
+macro_rules! last_words {
+    ($code:literal, $exit:literal, $fault:literal, $error:literal, $because:literal, $hint:literal) => {{
+        let line = concat!(
+            "{\"event\":\"run\",\"outcome\":\"failed\",\"code\":\"",
+            $code,
+            "\",\"exit\":",
+            $exit,
+            ",\"fault\":\"",
+            $fault,
+            "\",\"retry\":true,\"error\":\"",
+            $error,
+            "\",\"because\":\"",
+            $because,
+            "\",\"hint\":\"",
+            $hint,
+            "\"}\n"
+        );
+        // SAFETY: write and _exit are async-signal-safe; the line is constant.
+        unsafe {
+            libc::write(1, line.as_ptr().cast(), line.len());
+            libc::_exit($exit)
+        }
+    }};
+}
 
 extern "C" fn on_alarm(_: c_int) {
-    let line = concat!(
-        "{\"event\":\"run\",\"outcome\":\"failed\",\"code\":\"run.deadline\",\"exit\":110,\"fault\":\"host\",\"retry\":true,",
-        "\"error\":\"the run did not end within its deadline\",\"because\":\"the watchdog ended it\",",
-        "\"hint\":\"a file system or device stands still; see the kernel's log\"}\n"
+    last_words!(
+        "run.deadline",
+        110,
+        "host",
+        "the run did not end within its deadline",
+        "the watchdog ended it",
+        "a file system or device stands still; see the kernel's log"
     );
-    // SAFETY: write and _exit are async-signal-safe; the line is constant.
-    unsafe { libc::write(1, line.as_ptr().cast(), line.len()) };
-    // SAFETY: as above.
-    unsafe { libc::_exit(EXIT.load(std::sync::atomic::Ordering::Relaxed)) }
+}
+
+extern "C" fn on_panic(_: c_int) {
+    last_words!("run.internal", 111, "us", "pinnace failed in a way it does not know", "it broke a rule of its own", "report it with the log line");
 }
 
 /// Waits until the kernel can give randomness; false if it has none by then.

@@ -10,7 +10,7 @@ use crate::wire::Wire;
 use crate::{Trace, is_token, root, run_shell, run_weird, traced, weird};
 
 const PEAK_KIB_MAX: u64 = 2048;
-const CALLS_MAX: usize = 83;
+const CALLS_MAX: usize = 60;
 
 fn expect_delivered(rig: &Rig, outcome: &Outcome) {
     outcome.expect_delivered();

@@ -65,7 +65,7 @@ fn damaged_state_is_set_aside_and_rebuilt() {
 #[test]
 fn state_files_that_are_directories_are_no_end() {
     let rig = Rig::simple();
-    std::fs::create_dir_all(rig.path("state/credentials/db")).expect("the state folder");
+    std::fs::create_dir_all(rig.path("state/credential-db")).expect("the state folder");
     let outcome = rig.run(&[]);
     assert!(outcome.reason().is_some(), "{outcome:#?}");
 }

@@ -132,7 +132,7 @@ fn pinnace(bench: &Bench, server: &Server, name: &'static str, home: &Path) -> D
     let laid = fs::create_dir_all(&state).and_then(|()| fs::write(&site, text)).and_then(|()| fs::copy(&bench.identity, state.join("identity.pem")));
     laid.map_err(|cause| format!("{}: {cause}", home.display()))?;
     output(release("pinnacectl").arg("stamp").arg("--site").arg(&site).arg("--binary").arg(&bench.client).arg("--out").arg(&program))?;
-    let remove = vec![state.join("credentials"), state.join("state")];
+    let remove = vec![state.join("credential-db"), state.join("state")];
     let size = fs::metadata(&program).ok().map(|file| file.len());
     Ok(Contender { name, command: vec![program.display().to_string()], out, remove, size, costs: Vec::new() })
 }
