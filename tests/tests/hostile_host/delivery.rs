@@ -118,6 +118,20 @@ fn an_agent_on_a_socket_gets_the_credential_and_acknowledges() {
 }
 
 #[test]
+fn an_agent_that_was_started_again_is_told_what_is_held_without_a_network() {
+    let mut rig = socket("");
+    let first = agent(&rig.path("run/agent.sock"), b"OK\n");
+    rig.run(&[]).expect_delivered();
+    let before = first.recv_timeout(Duration::from_secs(5)).expect("a delivery");
+    rig.stop_server();
+    std::fs::remove_file(rig.path("run/agent.sock")).expect("the rig's folder");
+    let second = agent(&rig.path("run/agent.sock"), b"OK\n");
+    let outcome = rig.run(&[]);
+    assert_eq!((outcome.status, outcome.outcome()), (0, "fresh"), "{outcome:#?}");
+    assert_eq!(second.recv_timeout(Duration::from_secs(5)).expect("a second delivery"), before);
+}
+
+#[test]
 fn an_agent_of_another_user_gets_nothing() {
     let rig = socket("peer_uid = 54321\n");
     let heard = agent(&rig.path("run/agent.sock"), b"OK\n");

@@ -61,6 +61,16 @@ fn closed_descriptors_never_become_the_socket() {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_run_that_breaks_a_rule_of_its_own_ends_in_a_reason() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let rig = Rig::simple();
+    let port = silent.local_addr().expect("a port").port();
+    rig.stamp(&Site { endpoints: vec![("localhost".into(), port, vec!["127.0.0.1".into()])], ..Site::default() });
+    run_shell(&rig, "\"$1\" & sleep 0.3; kill -ILL $!; wait $!").expect_reason("run.internal");
+}
+
 #[test]
 fn standard_output_on_a_full_disk_costs_only_the_log() {
     let rig = Rig::simple();

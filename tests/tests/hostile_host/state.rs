@@ -71,6 +71,19 @@ fn state_files_that_are_directories_are_no_end() {
 }
 
 #[test]
+fn an_identity_of_ecdsa_p_256_is_as_good() {
+    let rig = Rig::simple();
+    let script = "set -e; cd \"$1\"; echo 'subjectAltName=URI:spiffe://example.org/host/p256' > ext; echo 'extendedKeyUsage=clientAuth' >> ext
+        openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out key.pem
+        openssl req -new -key key.pem -subj /CN=p256 -out csr.pem
+        openssl x509 -req -in csr.pem -CA domain/ca/ca.crt -CAkey domain/ca/ca.key -days 2 -extfile ext -out crt.pem
+        cat key.pem crt.pem > state/identity.pem";
+    let made = Command::new("/bin/sh").args(["-c", script, "sh"]).arg(rig.path("")).output().expect("a shell");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    rig.run(&[]).expect_delivered();
+}
+
+#[test]
 fn identities_that_are_not_usable_are_said() {
     let rig = Rig::simple();
     let identity = rig.path("state/identity.pem");
