@@ -76,7 +76,22 @@ enum HostCommand {
 }
 
 fn main() -> ExitCode {
-    run(Typed::parse().command).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+    let typed = match Typed::try_parse() {
+        Ok(typed) => typed,
+        Err(other) if !other.use_stderr() => {
+            let _ = other.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(wrong) => return misused(&wrong).report(),
+    };
+    run(typed.command).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+}
+
+fn misused(wrong: &clap::Error) -> Failure {
+    let text = wrong.to_string();
+    let because = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).filter(|line| !line.is_empty());
+    let because = because.map(|line| line.trim_start_matches("error: ")).collect::<Vec<_>>().join(" ");
+    Failure::new("usage", "cannot understand the command line", because, "pinnacectl --help lists the commands, and COMMAND --help what each takes")
 }
 
 fn run(command: Command) -> Result<(), Failure> {

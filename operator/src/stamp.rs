@@ -2,8 +2,8 @@
 
 use crate::{failure::Failure, site};
 use object::{Object, ObjectSection};
-use protocol::site::{REGION_BYTES, encode_region};
-use std::{fs, ops::Range, os::unix::fs::PermissionsExt, path::Path};
+use protocol::site::{MAGIC, REGION_BYTES, encode_region};
+use std::{fs, io, ops::Range, path::Path};
 
 const SECTION: &str = ".pinnace_site";
 
@@ -17,17 +17,23 @@ pub(crate) fn stamp(site: &Path, binary: &Path, out: &Path) -> Result<(), Failur
     let mut bytes = fs::read(binary).map_err(|cause| failed(cause.to_string()))?;
     let range = region_of(&bytes).map_err(&failed)?;
     bytes.get_mut(range).ok_or_else(|| failed("the section lies outside the file".into()))?.copy_from_slice(&region);
-    let fresh = out.with_added_extension("pinnacectl-new");
-    let written = fs::write(&fresh, &bytes)
-        .and_then(|()| fs::set_permissions(&fresh, fs::Permissions::from_mode(0o755)))
-        .and_then(|()| fs::File::open(&fresh)?.sync_all())
-        .and_then(|()| fs::rename(&fresh, out));
-    written.map_err(|cause| {
-        let _ = fs::remove_file(&fresh);
-        failed(format!("{}: {cause}", out.display()))
-    })?;
+    replace(out, &bytes, binary).map_err(|cause| failed(format!("{}: {cause}", out.display())))?;
     println!("stamped site {} into {} ({} bytes)", site.name, out.display(), bytes.len());
     Ok(())
+}
+
+/// Puts the bytes at `out` whole or not at all, with the mode that `like` has.
+fn replace(out: &Path, bytes: &[u8], like: &Path) -> io::Result<()> {
+    let fresh = out.with_added_extension("pinnacectl-new");
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let written = fs::write(&fresh, bytes)
+        .and_then(|()| fs::set_permissions(&fresh, fs::metadata(like)?.permissions()))
+        .and_then(|()| fs::File::open(&fresh)?.sync_all())
+        .and_then(|()| fs::rename(&fresh, out));
+    if written.is_err() {
+        let _ = fs::remove_file(&fresh);
+    }
+    written.and_then(|()| fs::File::open(folder)?.sync_all())
 }
 
 /// The command `verify-stamp`.
@@ -60,5 +66,7 @@ fn region_of(bytes: &[u8]) -> Result<Range<usize>, String> {
     if usize::try_from(length) != Ok(REGION_BYTES) {
         return Err(format!("the section has {length} bytes, and a site takes {REGION_BYTES}"));
     }
-    Ok(start..start + REGION_BYTES)
+    let range = start..start.checked_add(REGION_BYTES).ok_or("the section lies outside the file")?;
+    let region = bytes.get(range.clone()).ok_or("the section lies outside the file")?;
+    if region.starts_with(MAGIC) { Ok(range) } else { Err("the section holds no site of a version that is known here".to_owned()) }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     dist,
-    shell::{Done, cargo, output, root, run as run_command},
+    shell::{Done, cargo, is_root, need, output, root, run as run_command},
 };
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -14,26 +14,31 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::mpsc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 const TEN_YEARS: &str = "-315360000";
+/// Fetches that the demo makes, each with its audit record.
+const RUNS: usize = 4;
+/// The longest a credential may take to the agent before the demo gives up.
+const ARRIVAL: Duration = Duration::from_secs(15);
+/// Hides this machine's names from one command: no host is known, and nobody listens where the name server is said to be.
+const WITHOUT_DNS: &str = "mount --bind \"$1\" /etc/resolv.conf && mount --bind \"$2\" /etc/hosts && shift 2 && exec \"$@\"";
 
 /// The command.
 pub(crate) fn run() -> Done {
     println!("building pinnaced, pinnacectl, weird-host and the static client ...");
+    need(&[("curl", "curl")])?;
     dist::prepare()?;
-    run_command(&mut cargo(&["build", "--quiet", "-p", "control-plane", "-p", "operator", "-p", "tests", "--bins"]))?;
+    run_command(&mut cargo(&["build", "--quiet", "--release", "-p", "control-plane", "-p", "operator", "-p", "tests", "--bins"]))?;
     let client = dist::build("x86_64-unknown-linux-musl")?;
     let folder = std::env::temp_dir().join(format!("pinnace-demo-{}", std::process::id()));
-    fs::create_dir_all(folder.join("state")).map_err(|cause| cause.to_string())?;
-    let mut demo = Demo { folder: folder.clone(), started: Instant::now(), server: None };
-    let done = demo.play(&client);
-    drop(demo);
-    let _ = fs::remove_dir_all(&folder);
-    done
+    let mut demo = Demo { folder, started: Instant::now(), server: None };
+    fs::create_dir_all(demo.path("state")).map_err(|cause| cause.to_string())?;
+    demo.play(&client)
 }
 
+/// What the demo started and made; dropping it, after a failure too, ends and removes all of it.
 struct Demo {
     folder: PathBuf,
     started: Instant,
@@ -46,6 +51,7 @@ impl Drop for Demo {
             let _ = server.kill();
             let _ = server.wait();
         }
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -66,16 +72,16 @@ impl Demo {
 
         let agent = self.agent()?;
         self.fetch(&mut Command::new(self.path("pinnace")))?;
-        let token = agent.recv().map_err(|cause| cause.to_string())?;
+        let token = agent.recv_timeout(ARRIVAL).map_err(|_| "no credential reached the agent")?;
         self.show(&token, &domain, &port("public"))?;
 
         self.breaks(&agent)?;
         let audit = output(tool("pinnaced").args(["audit", "--dir", &domain]))?;
-        self.say(&format!(
-            "the audit log holds {} records; the last:\n          {}",
-            audit.lines().count(),
-            audit.lines().last().unwrap_or_default()
-        ));
+        let records: Vec<&str> = audit.lines().collect();
+        self.say(&format!("the audit log holds {} records; the last:\n          {}", records.len(), records.last().copied().unwrap_or_default()));
+        if records.len() != RUNS {
+            return Err(format!("{RUNS} credentials were fetched, and the audit log holds {} records", records.len()));
+        }
         println!("\nOne static file fetched four credentials over mutual TLS: once as intended, and three times on a host that was");
         println!(
             "broken in ways that end other clients. Each is in the audit log. Took {:.1} s after the build.",
@@ -87,8 +93,13 @@ impl Demo {
 
     /// Breaks the host three ways; each time the credential arrives all the same.
     fn breaks(&self, agent: &mpsc::Receiver<String>) -> Done {
-        let arrived =
-            |what: &str| agent.recv().map(|_| self.say(&format!("  and the credential arrived, with {what}"))).map_err(|cause| cause.to_string());
+        let arrived = |what: &str| match agent.recv_timeout(ARRIVAL) {
+            Ok(_) => {
+                self.say(&format!("  and the credential arrived, with {what}"));
+                Ok(())
+            }
+            Err(_) => Err(format!("no credential reached the agent, with {what}")),
+        };
         self.say("break 1: the host's clock is ten years slow");
         let mut slow = tool("weird-host");
         slow.args(["--clock-offset", TEN_YEARS, "--", &self.path("pinnace")]);
@@ -106,8 +117,25 @@ impl Demo {
         self.fetch(&mut poisoned)?;
         arrived("an environment nobody read")?;
 
-        self.say("break 3: DNS does not know cp.example.org, and nothing is remembered");
-        self.fetch(&mut Command::new(self.path("pinnace")))?;
+        self.without_dns(arrived)
+    }
+
+    /// The name server is gone, the hosts file is empty and nothing is remembered.
+    fn without_dns(&self, arrived: impl Fn(&str) -> Done) -> Done {
+        fs::write(self.path("resolv.conf"), "nameserver 127.0.0.1\n").map_err(|cause| cause.to_string())?;
+        fs::write(self.path("hosts"), "").map_err(|cause| cause.to_string())?;
+        let hidden = || {
+            let mut command = Command::new("unshare");
+            command.arg(if is_root() { "-m" } else { "-rm" }).args(["sh", "-c", WITHOUT_DNS, "sh", &self.path("resolv.conf"), &self.path("hosts")]);
+            command
+        };
+        if hidden().arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            self.say("break 3: DNS is gone: nobody answers at the name server's address, and /etc/hosts is empty");
+            self.fetch(hidden().arg(self.path("pinnace")))?;
+        } else {
+            self.say("break 3: no name server knows cp.example.org (this machine does not let the demo take its DNS away)");
+            self.fetch(&mut Command::new(self.path("pinnace")))?;
+        }
         arrived("the addresses stamped into the client")
     }
 
@@ -217,5 +245,5 @@ impl Demo {
 }
 
 fn tool(name: &str) -> Command {
-    Command::new(root().join("target/debug").join(name))
+    Command::new(root().join("target/release").join(name))
 }

@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 7] = [
     ("xtask", &[]),
 ];
 /// The most third-party crates the client may have.
-const CLIENT_CRATES_MAX: usize = 18;
+pub(crate) const CLIENT_CRATES_MAX: usize = 18;
 
 /// The command.
 pub(crate) fn run() -> Done {

@@ -15,6 +15,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo    the whole main job on this machine, with three things broken
   test    format, lints, walls, licences, reproducibility, and every test
   dist    build the static client for x86_64 and aarch64
+  reproduce  build it in two folders and compare the bytes
   size    the stamped client's size and crate count against their limits
   bench   [client|server]: the client and the server beside their peers
   layers  who imports whom, and which crates the client is made of";
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         "demo" => demo::run(),
         "test" => test::run(),
         "dist" => dist::run(),
+        "reproduce" => dist::prepare().and_then(|()| dist::reproduce()),
         "size" => dist::size(),
         "bench" => bench::run(&env::args().skip(2).collect::<Vec<_>>()),
         "layers" => layers::run(),

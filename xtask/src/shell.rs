@@ -40,6 +40,11 @@ pub(crate) fn has(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
+/// Whether this is root, who may install packages and mount.
+pub(crate) fn is_root() -> bool {
+    output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
 /// Installs Debian packages for programs that are missing, or says which are.
 pub(crate) fn need(programs: &[(&str, &str)]) -> Done {
     let missing: Vec<&str> = programs.iter().filter(|(program, _)| !has(program)).map(|(_, package)| *package).collect();
@@ -47,7 +52,8 @@ pub(crate) fn need(programs: &[(&str, &str)]) -> Done {
         return Ok(());
     }
     let by_hand = format!("these Debian packages are missing: {}; install them and run again", missing.join(" "));
-    if !has("apt-get") {
+    if !has("apt-get") || !is_root() {
+        eprintln!("CANNOT INSTALL: {by_hand}");
         return Err(by_hand);
     }
     println!("installing {}", missing.join(" "));

@@ -27,13 +27,32 @@ pub(crate) fn run() -> Done {
         ("static client", dist::run),
         ("same bytes twice", dist::reproduce),
     ];
+    let mut failed = Vec::new();
     for (name, step) in steps {
         let started = Instant::now();
         println!("== {name}");
-        step().map_err(|because| format!("{name}: {because}"))?;
+        let done = step();
         println!("== {name}: {:.1} s", started.elapsed().as_secs_f32());
+        if let Err(because) = done {
+            eprintln!("== {name} FAILED: {because}");
+            failed.push(name);
+        }
     }
-    tests()
+    println!("== tests");
+    let started = Instant::now();
+    let Counts { passed, failed: tests_failed } = tests()?;
+    println!("== tests: {:.1} s", started.elapsed().as_secs_f32());
+    if !failed.is_empty() {
+        println!("steps that failed, counted below as one each: {}", failed.join(", "));
+    }
+    let failed = tests_failed + failed.len();
+    println!("\n{passed} passed, {failed} failed");
+    if failed == 0 { Ok(()) } else { Err("not everything holds".to_owned()) }
+}
+
+struct Counts {
+    passed: usize,
+    failed: usize,
 }
 
 fn deny() -> Done {
@@ -51,12 +70,12 @@ fn deny() -> Done {
 }
 
 /// Runs every test and adds up what the runners print.
-fn tests() -> Done {
+fn tests() -> Done<Counts> {
     run_command(&mut cargo(&["build", "--quiet", "-p", "control-plane", "-p", "operator"]))?;
     let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
     command.env("PINNACE_TEST_CLIENT", root().join("target/dist/pinnace-x86_64"));
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|cause| cause.to_string())?;
-    let (mut passed, mut failed) = (0_u32, 0_u32);
+    let (mut passed, mut failed) = (0, 0);
     for line in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).lines()).map_while(Result::ok) {
         println!("{line}");
         if let Some(counts) = line.strip_prefix("test result: ") {
@@ -66,13 +85,13 @@ fn tests() -> Done {
                     .collect::<Vec<_>>()
                     .windows(2)
                     .find(|pair| pair.last() == Some(&word))
-                    .and_then(|pair| pair.first()?.parse::<u32>().ok())
+                    .and_then(|pair| pair.first()?.parse::<usize>().ok())
             };
             passed += count("passed").unwrap_or(0);
             failed += count("failed").unwrap_or(0);
         }
     }
     let status = child.wait().map_err(|cause| cause.to_string())?;
-    println!("\n{passed} passed, {failed} failed");
-    if status.success() { Ok(()) } else { Err("there are failed tests".to_owned()) }
+    // A test that does not compile, or a runner that dies, prints no count.
+    Ok(Counts { passed, failed: if status.success() { failed } else { failed.max(1) } })
 }
