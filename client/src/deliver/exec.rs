@@ -1,44 +1,50 @@
 //! Delivery to a program's standard input: no shell, an empty environment, and an end.
 
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    sys::process::{Child, Ended},
+};
 use protocol::reason::Reason;
 use std::{
     fs::File,
-    io::{PipeWriter, Write},
-    os::unix::process::CommandExt,
-    process::{Command, Stdio},
+    io::{self, Write},
+    os::fd::OwnedFd,
     time::{Duration, Instant},
 };
 
-/// Nowhere; where there is no `/dev/null`, a pipe that nobody reads.
-fn silence(pipe: Option<&PipeWriter>) -> Stdio {
-    let null = File::options().write(true).open("/dev/null").map(Stdio::from);
-    null.or_else(|error| pipe.and_then(|pipe| pipe.try_clone().ok()).map(Stdio::from).ok_or(error)).unwrap_or_else(|_| Stdio::null())
-}
-
 /// Runs the program and gives it the payload.
 pub(crate) fn feed(argv: &[String], payload: &[u8], until: Instant) -> Result<(), Failure> {
-    let Some((program, arguments)) = argv.split_first() else { return Err(Failure::new(Reason::SiteInvalid, "argv is empty")) };
-    let failed = |error: std::io::Error| Failure::io(Reason::DeliveryExec, program, &error);
-    // Both ends stay open until the program has ended.
-    let (_reader, unread) = std::io::pipe().ok().unzip();
-    let mut command = Command::new(program);
-    command.args(arguments).env_clear().process_group(0).stdin(Stdio::piped()).stdout(silence(unread.as_ref())).stderr(silence(unread.as_ref()));
-    let mut child = command.spawn().map_err(failed)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A credential fits into a pipe's buffer (64 KiB), so this cannot block; a program that reads nothing is judged by its status.
-        let _ = stdin.write_all(payload);
-    }
+    let program = argv.first().map_or("", String::as_str);
+    let failed = |because: String| Failure::new(Reason::DeliveryExec, format!("{program}: {because}"));
+    let child = start(argv, payload).map_err(|error| Failure::io(Reason::DeliveryExec, program, &error))?;
     loop {
-        match child.try_wait().map_err(failed)? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => return Err(Failure::new(Reason::DeliveryExec, format!("{program}: {status}"))),
+        match child.ended().map_err(|error| failed(error.to_string()))? {
+            Some(Ended::Status(0)) => return Ok(()),
+            Some(Ended::Status(status)) => return Err(failed(format!("it ended with status {status}"))),
+            Some(Ended::Signal(signal)) => return Err(failed(format!("it was ended by signal {signal}"))),
             None if Instant::now() >= until => {
-                crate::sys::start::kill_group(child.id());
-                let _ = child.wait();
+                child.kill();
                 return Err(Failure::new(Reason::DeliveryExecTimeout, format!("{program} was ended at the run's deadline")));
             }
             None => std::thread::sleep(Duration::from_millis(2)),
         }
     }
+}
+
+fn start(argv: &[String], payload: &[u8]) -> io::Result<Child> {
+    let (stdin, mut writer) = io::pipe()?;
+    let child = Child::start(argv, &stdin, &nowhere()?)?;
+    // A credential fits into a pipe's buffer (64 KiB), so this cannot block; a program that reads nothing is judged by its status.
+    let _ = writer.write_all(payload);
+    Ok(child)
+}
+
+/// `/dev/null`; where there is none, a pipe that nobody reads.
+fn nowhere() -> io::Result<OwnedFd> {
+    File::options().write(true).open("/dev/null").map(OwnedFd::from).or_else(|_| {
+        let (reader, writer) = io::pipe()?;
+        // The reading end stays open until this process ends, so that the program can write.
+        std::mem::forget(reader);
+        Ok(writer.into())
+    })
 }

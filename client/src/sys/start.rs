@@ -174,11 +174,3 @@ pub(crate) fn write_all(descriptor: c_int, mut bytes: &[u8]) -> std::io::Result<
     }
     Ok(())
 }
-
-/// Ends a child's whole process group.
-pub(crate) fn kill_group(leader: u32) {
-    if let Ok(leader) = libc::pid_t::try_from(leader) {
-        // SAFETY: a plain system call.
-        unsafe { libc::kill(-leader, libc::SIGKILL) };
-    }
-}

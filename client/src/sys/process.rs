@@ -1,0 +1,79 @@
+//! Programs that are given something to read: started without a shell or an environment, in a process group of their own.
+
+use std::{
+    ffi::{CString, c_int, c_short},
+    io,
+    os::fd::{AsFd, AsRawFd},
+    ptr,
+};
+
+/// A program that was started.
+pub(crate) struct Child(libc::pid_t);
+
+/// How a program ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// By itself, with this status.
+    Status(c_int),
+    /// By a signal.
+    Signal(c_int),
+}
+
+impl Child {
+    /// Starts a program with descriptors for what it reads and where its words go.
+    pub(crate) fn start(argv: &[String], stdin: &impl AsFd, words: &impl AsFd) -> io::Result<Self> {
+        let argv = argv.iter().map(|argument| CString::new(argument.as_str())).collect::<Result<Vec<_>, _>>()?;
+        let program = argv.first().ok_or(io::ErrorKind::InvalidInput)?;
+        let pointers: Vec<*mut libc::c_char> = argv.iter().map(|argument| argument.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect();
+        let environment = [ptr::null_mut()];
+        let (stdin, words) = (stdin.as_fd().as_raw_fd(), words.as_fd().as_raw_fd());
+        let mut pid = 0;
+        // SAFETY: both structures are filled by their init functions before use, the lists end with null, and all of it
+        // lives until the call returns. The C library takes the strings as mutable and does not write to them.
+        let failed = unsafe {
+            let mut actions = std::mem::zeroed();
+            libc::posix_spawn_file_actions_init(&raw mut actions);
+            for (from, to) in [(stdin, 0), (words, 1), (words, 2)] {
+                libc::posix_spawn_file_actions_adddup2(&raw mut actions, from, to);
+            }
+            let mut attributes = std::mem::zeroed();
+            let mut defaults = std::mem::zeroed();
+            libc::posix_spawnattr_init(&raw mut attributes);
+            libc::sigemptyset(&raw mut defaults);
+            libc::sigaddset(&raw mut defaults, libc::SIGPIPE);
+            libc::posix_spawnattr_setsigdefault(&raw mut attributes, &raw const defaults);
+            libc::posix_spawnattr_setpgroup(&raw mut attributes, 0);
+            let flags = c_short::try_from(libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETPGROUP).unwrap_or(0);
+            libc::posix_spawnattr_setflags(&raw mut attributes, flags);
+            let failed =
+                libc::posix_spawn(&raw mut pid, program.as_ptr(), &raw const actions, &raw const attributes, pointers.as_ptr(), environment.as_ptr());
+            libc::posix_spawn_file_actions_destroy(&raw mut actions);
+            libc::posix_spawnattr_destroy(&raw mut attributes);
+            failed
+        };
+        if failed == 0 { Ok(Self(pid)) } else { Err(io::Error::from_raw_os_error(failed)) }
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&self) -> io::Result<Option<Ended>> {
+        self.wait(libc::WNOHANG)
+    }
+
+    /// Ends its whole process group.
+    pub(crate) fn kill(&self) {
+        // SAFETY: a plain system call on a child that was not waited for.
+        unsafe { libc::kill(-self.0, libc::SIGKILL) };
+        let _ = self.wait(0);
+    }
+
+    fn wait(&self, flags: c_int) -> io::Result<Option<Ended>> {
+        let mut status = 0;
+        // SAFETY: the kernel writes one number into the local.
+        match unsafe { libc::waitpid(self.0, &raw mut status, flags) } {
+            0 => Ok(None),
+            -1 => Err(io::Error::last_os_error()),
+            _ if libc::WIFSIGNALED(status) => Ok(Some(Ended::Signal(libc::WTERMSIG(status)))),
+            _ => Ok(Some(Ended::Status(libc::WEXITSTATUS(status)))),
+        }
+    }
+}
