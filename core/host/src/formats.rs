@@ -54,7 +54,9 @@ pub fn render(format: Format, answer: &Answer, roots_pem: &str) -> Result<Render
 fn raw(answer: &Answer) -> String {
     match answer.kind {
         Kind::Jwt => answer.token.clone(),
-        Kind::Secret => Value::Object(answer.fields.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect()).to_string(),
+        Kind::Secret | Kind::X509 | Kind::Ssh => {
+            Value::Object(answer.fields.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect()).to_string()
+        }
     }
 }
 
@@ -84,7 +86,7 @@ fn kubernetes(answer: &Answer) -> Result<String, Unfit> {
 fn env(answer: &Answer) -> Result<String, Unfit> {
     match answer.kind {
         Kind::Jwt => line(&format!("{}_TOKEN", answer.credential), &answer.token),
-        Kind::Secret => answer.fields.iter().map(|(name, text)| line(name, text)).collect(),
+        Kind::Secret | Kind::X509 | Kind::Ssh => answer.fields.iter().map(|(name, text)| line(name, text)).collect(),
     }
 }
 

@@ -28,9 +28,13 @@ pub struct Answer {
     pub fetch_window: i64,
     /// The token of a `jwt`; empty for other kinds.
     pub token: String,
-    /// The members of a `secret`; empty for other kinds.
+    /// The members of every other kind; empty for a `jwt`. What a certificate kind's private key is called is [`PRIVATE_KEY`]:
+    /// the control plane never sends one, the host adds its own.
     pub fields: Vec<(String, String)>,
 }
+
+/// The field of a certificate kind that holds the key the host made for it.
+pub const PRIVATE_KEY: &str = "private_key";
 
 /// What a credential is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,10 @@ pub enum Kind {
     Jwt,
     /// Named texts kept by the control plane.
     Secret,
+    /// An X.509-SVID: `certificates` (leaf first) and `bundle` (the CA), PEM.
+    X509,
+    /// An OpenSSH certificate: `certificate` and `authority`, each one line.
+    Ssh,
 }
 
 impl Kind {
@@ -48,7 +56,21 @@ impl Kind {
         match self {
             Kind::Jwt => "jwt",
             Kind::Secret => "secret",
+            Kind::X509 => "x509",
+            Kind::Ssh => "ssh",
         }
+    }
+
+    /// By its name on the wire.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Kind::Jwt, Kind::Secret, Kind::X509, Kind::Ssh].into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Whether the host makes a key for it.
+    #[must_use]
+    pub fn has_key(self) -> bool {
+        matches!(self, Kind::X509 | Kind::Ssh)
     }
 }
 
@@ -94,7 +116,7 @@ impl Answer {
         if let Value::Object(members) = &mut value {
             members.push(match self.kind {
                 Kind::Jwt => ("token".to_string(), self.token.as_str().into()),
-                Kind::Secret => {
+                Kind::Secret | Kind::X509 | Kind::Ssh => {
                     let fields = self.fields.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect();
                     ("fields".to_string(), Value::Object(fields))
                 }
@@ -114,11 +136,7 @@ impl Answer {
         if number("version")? != 1 {
             return Err(Invalid::Unsupported("version".to_string()));
         }
-        let kind = match text("kind")?.as_str() {
-            "jwt" => Kind::Jwt,
-            "secret" => Kind::Secret,
-            _ => return Err(Invalid::Unsupported("kind".to_string())),
-        };
+        let kind = Kind::parse(&text("kind")?).ok_or_else(|| Invalid::Unsupported("kind".to_string()))?;
         let answer = Self {
             credential: text("credential")?,
             kind,
@@ -129,7 +147,7 @@ impl Answer {
             fetch_after: number("fetch_after")?,
             fetch_window: number("fetch_window")?,
             token: if kind == Kind::Jwt { text("token")? } else { String::new() },
-            fields: if kind == Kind::Secret { fields(&value)? } else { Vec::new() },
+            fields: if kind == Kind::Jwt { Vec::new() } else { fields(&value)? },
         };
         if answer.token.is_empty() && answer.fields.is_empty() { Err(Invalid::Empty) } else { Ok(answer) }
     }
@@ -171,7 +189,8 @@ mod tests {
     #[test]
     fn answers_round_trip() {
         let secret = Answer { kind: Kind::Secret, token: String::new(), fields: vec![("k".into(), "v".into())], ..jwt() };
-        for answer in [jwt(), secret] {
+        let svid = Answer { kind: Kind::X509, token: String::new(), fields: vec![("certificates".into(), "-".into())], ..jwt() };
+        for answer in [jwt(), secret, svid] {
             assert_eq!(Answer::from_json(answer.to_json().as_bytes()), Ok(answer));
         }
     }

@@ -12,6 +12,7 @@ pub mod answer;
 mod encoding;
 pub mod identity;
 pub mod json;
+pub mod membership;
 pub mod reason;
 pub mod refusal;
 pub mod site;
