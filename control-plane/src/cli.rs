@@ -71,7 +71,8 @@ pub(crate) fn run() -> Result<(), Failure> {
 
 fn print_audit(dir: &std::path::Path) -> Result<(), Failure> {
     let config = crate::config::Config::load(dir)?;
+    let store = store::Sqlite::open(&config.files.database)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    store::each_record(&config.files.database, |id, record| writeln!(out, "{}", record.to_json(id)))?;
-    out.flush().map_err(|error| Failure::new("cannot print the audit records", error, "check standard output"))
+    let read = store.each_line(|line| writeln!(out, "{line}")).map_err(|error| store::failed(&config.files.database, &error))?;
+    read.and_then(|()| out.flush()).map_err(|error| Failure::new("cannot print the audit records", error, "check standard output"))
 }

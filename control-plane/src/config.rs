@@ -1,7 +1,7 @@
 //! `pinnaced.toml`: what was typed becomes what it means, once; unknown keys are errors.
 
-use crate::{failure::Failure, files};
-use protocol::identity::HostId;
+use crate::{failure::Failure, files, service::membership::Rules};
+use protocol::identity::{HostId, is_name};
 use serde::Deserialize;
 use std::{
     net::SocketAddr,
@@ -19,6 +19,10 @@ pub(crate) struct Config {
     pub(crate) listen: Listen,
     /// What bounds each resource.
     pub(crate) limits: Limits,
+    /// How hosts come in, stay in and come back.
+    pub(crate) hosts: Rules,
+    /// This process's name: that of its audit chain.
+    pub(crate) name: String,
     /// Where the files are.
     pub(crate) files: Files,
 }
@@ -111,6 +115,12 @@ impl Limits {
 pub(crate) struct Files {
     /// The CA certificates that host certificates must chain to.
     pub(crate) client_roots: PathBuf,
+    /// The CA that signs host certificates.
+    pub(crate) ca_certificate: PathBuf,
+    /// Its private key.
+    pub(crate) ca_key: PathBuf,
+    /// Other CAs, by whose certificates hosts may come in.
+    pub(crate) enroll_roots: Option<PathBuf>,
     /// The server's certificate chain.
     pub(crate) server_certificate: PathBuf,
     /// The server's private key.
@@ -119,6 +129,8 @@ pub(crate) struct Files {
     pub(crate) jwt_key: PathBuf,
     /// The Ed25519 key that signs the time.
     pub(crate) time_key: PathBuf,
+    /// The Ed25519 key that signs checkpoints of the audit log.
+    pub(crate) audit_key: PathBuf,
     /// Which host may have which credential.
     pub(crate) policy: PathBuf,
     /// The audit database.
@@ -129,10 +141,14 @@ impl Default for Files {
     fn default() -> Self {
         Self {
             client_roots: "ca/ca.crt".into(),
+            ca_certificate: "ca/ca.crt".into(),
+            ca_key: "ca/ca.key".into(),
+            enroll_roots: None,
             server_certificate: "server/server.crt".into(),
             server_key: "server/server.key".into(),
             jwt_key: "keys/jwt.key".into(),
             time_key: "keys/time.key".into(),
+            audit_key: "keys/audit.key".into(),
             policy: "policy.toml".into(),
             database: "pinnaced.db".into(),
         }
@@ -143,10 +159,14 @@ impl Files {
     fn inside(self, dir: &Path) -> Self {
         Self {
             client_roots: dir.join(self.client_roots),
+            ca_certificate: dir.join(self.ca_certificate),
+            ca_key: dir.join(self.ca_key),
+            enroll_roots: self.enroll_roots.map(|path| dir.join(path)),
             server_certificate: dir.join(self.server_certificate),
             server_key: dir.join(self.server_key),
             jwt_key: dir.join(self.jwt_key),
             time_key: dir.join(self.time_key),
+            audit_key: dir.join(self.audit_key),
             policy: dir.join(self.policy),
             database: dir.join(self.database),
         }
@@ -159,10 +179,18 @@ struct RawConfig {
     trust_domain: String,
     issuer: String,
     listen: Listen,
+    #[serde(default = "name")]
+    name: String,
     #[serde(default)]
     limits: Limits,
     #[serde(default)]
+    hosts: Rules,
+    #[serde(default)]
     files: Files,
+}
+
+fn name() -> String {
+    "pinnaced".into()
 }
 
 impl Config {
@@ -179,7 +207,11 @@ impl Config {
         if raw.limits.connections == 0 || raw.limits.requests == 0 {
             return Err(invalid(&path, "limits of 0 would let nobody in"));
         }
-        Ok(Self { trust_domain: raw.trust_domain, issuer: raw.issuer, listen: raw.listen, limits: raw.limits, files: raw.files.inside(dir) })
+        if !is_name(&raw.name) {
+            return Err(invalid(&path, "name must be 1 to 63 of a-z 0-9 . _ -"));
+        }
+        let RawConfig { trust_domain, issuer, listen, name, limits, hosts, files } = raw;
+        Ok(Self { trust_domain, issuer, listen, limits, hosts, name, files: files.inside(dir) })
     }
 }
 

@@ -5,7 +5,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
@@ -23,6 +23,20 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| Failure::new(format!("cannot read {}", path.display()), error, "check the path and who may read it"))
 }
 
+/// The text of a file with a private key, which nobody but its owner may read or write.
+pub(crate) fn read_private(path: &Path) -> Result<String, Failure> {
+    let mode = fs::metadata(path).map(|metadata| metadata.permissions().mode() & 0o777).unwrap_or(0o600);
+    if mode & 0o077 != 0 {
+        let because = format!("its mode is {mode:04o}, so others than its owner can get at the key");
+        return Err(Failure::new(
+            format!("cannot use {}", path.display()),
+            because,
+            "chmod 0600 the file; if others may have read it, replace the key",
+        ));
+    }
+    read(path)
+}
+
 /// Every certificate in a PEM file; at least one.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let failed = |because: String| Failure::new(format!("cannot use {}", path.display()), because, "it must hold PEM certificates");
@@ -32,7 +46,7 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 
 /// The private key in a PEM file.
 pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Failure> {
-    PrivateKeyDer::from_pem_file(path)
+    PrivateKeyDer::from_pem_slice(read_private(path)?.as_bytes())
         .map_err(|error| Failure::new(format!("cannot use {}", path.display()), error, "it must hold one PKCS#8 PEM private key"))
 }
 

@@ -79,11 +79,14 @@ fn make_certificates(dir: &Path, trust_domain: &str, names: &[String]) -> Result
 
 fn make_keys(dir: &Path) -> Result<(), Failure> {
     let jwt = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(cannot_certify)?;
-    let time = ed25519()?;
+    let (time, audit) = (ed25519()?, ed25519()?);
     let time_public = format!("{}\n", protocol::hex_encode(time.public_key_raw()));
     files::make(&dir.join("keys/jwt.key"), Readers::Owner, &jwt.serialize_pem())?;
+    let audit_public = format!("{}\n", protocol::hex_encode(audit.public_key_raw()));
     files::make(&dir.join("keys/time.key"), Readers::Owner, &time.serialize_pem())?;
-    files::make(&dir.join("keys/time.pub"), Readers::Everyone, &time_public)
+    files::make(&dir.join("keys/time.pub"), Readers::Everyone, &time_public)?;
+    files::make(&dir.join("keys/audit.key"), Readers::Owner, &audit.serialize_pem())?;
+    files::make(&dir.join("keys/audit.pub"), Readers::Everyone, &audit_public)
 }
 
 /// In PKCS#8 version 1 (RFC 5208), because OpenSSL reads no version 2 (RFC 5958) with a public key in it.

@@ -20,6 +20,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Two, Counter>,
     issued: Family<One, Counter>,
+    certified: Family<One, Counter>,
     connections: Family<One, Gauge>,
     handshakes_failed: Family<Two, Counter>,
     accepts_failed: Counter,
@@ -28,6 +29,7 @@ pub(crate) struct Metrics {
     audit_failed: Counter,
     reloads: Family<One, Counter>,
     certificate_ends: Gauge,
+    policy: Gauge,
 }
 
 impl Metrics {
@@ -37,6 +39,7 @@ impl Metrics {
             registry: Registry::with_prefix("pinnaced"),
             requests: Family::default(),
             issued: Family::default(),
+            certified: Family::default(),
             connections: Family::default(),
             handshakes_failed: Family::default(),
             accepts_failed: Counter::default(),
@@ -45,6 +48,7 @@ impl Metrics {
             audit_failed: Counter::default(),
             reloads: Family::default(),
             certificate_ends: Gauge::default(),
+            policy: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -54,6 +58,7 @@ impl Metrics {
         let registry = &mut self.registry;
         registry.register("requests", "Requests answered, by listener and status", self.requests.clone());
         registry.register("credentials_issued", "Credentials issued, by name", self.issued.clone());
+        registry.register("host_certificates_issued", "Host certificates issued, by purpose", self.certified.clone());
         registry.register("connections", "Open connections, by listener", self.connections.clone());
         registry.register("handshakes_failed", "TLS handshakes that failed, by listener and cause", self.handshakes_failed.clone());
         registry.register("accepts_failed", "Connections that could not be accepted", self.accepts_failed.clone());
@@ -62,6 +67,7 @@ impl Metrics {
         registry.register("audit_failed", "Commits of the audit log that failed", self.audit_failed.clone());
         registry.register("reloads", "Reloads of certificates and policy, by outcome", self.reloads.clone());
         registry.register("server_certificate_ends", "Unix time at which the server certificate ends", self.certificate_ends.clone());
+        registry.register("policy_number", "The number of the policy in force", self.policy.clone());
     }
 
     /// The text that `/metrics` serves.
@@ -80,6 +86,11 @@ impl Metrics {
     /// A credential was issued.
     pub(crate) fn issued(&self, credential: &str) {
         self.issued.get_or_create(&[("credential", credential.into())]).inc();
+    }
+
+    /// A host got a certificate.
+    pub(crate) fn certified(&self, purpose: &'static str) {
+        self.certified.get_or_create(&[("purpose", purpose.into())]).inc();
     }
 
     /// A connection is open for as long as the guard lives.
@@ -111,6 +122,11 @@ impl Metrics {
     /// Certificates and policy were read again.
     pub(crate) fn reloaded(&self, succeeded: bool) {
         self.reloads.get_or_create(&[("outcome", if succeeded { "done" } else { "refused" }.into())]).inc();
+    }
+
+    /// This version of the policy is in force.
+    pub(crate) fn policy_in_force(&self, number: i64) {
+        self.policy.set(number);
     }
 
     /// The server certificate in use ends then.

@@ -1,46 +1,75 @@
-//! Certificates and policy as they are on disk, read again when a file changes or on SIGHUP.
+//! What changes while the process serves: certificates and secrets on disk, and what other processes wrote into the store.
 //!
 //! What cannot be used is refused whole and the running snapshot stays.
 
 use crate::{
-    api::ControlPlane,
+    api::{ControlPlane, now},
     config::Files,
     failure::Failure,
     files,
-    service::{Policy, RawPolicy},
+    service::{Policy, RawPolicy, token::name_of},
+    store::{Change, Kind, NotWritten, audit::Event},
     tls,
 };
-use std::{collections::HashMap, fs, os::unix::fs::MetadataExt, path::PathBuf, sync::Arc, time::Duration};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::signal::unix::Signal;
 
+/// The policy in force.
+pub(crate) const CURRENT: &str = "current";
+/// The setting that holds the SHA-256 of the policy file that was taken in last.
+const TAKEN_IN: &str = "policy-file";
+
+/// One version of the policy, as the store keeps it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct PolicyVersion {
+    /// 1 for the first.
+    pub(crate) number: i64,
+    /// `policy.toml` as typed.
+    pub(crate) text: String,
+    /// Who put it in force.
+    pub(crate) by: String,
+    /// Why.
+    pub(crate) reason: String,
+    /// When, seconds since 1970.
+    pub(crate) at: i64,
+}
+
 /// A policy and the secret files it was made from.
-pub(crate) struct Loaded {
+pub(crate) struct Compiled {
     /// The snapshot.
     pub(crate) policy: Policy,
     /// The files.
     pub(crate) secrets: Vec<PathBuf>,
 }
 
-/// Reads the policy and the secrets it names, which lie beside it.
-pub(crate) fn policy(files: &Files) -> Result<Loaded, Failure> {
-    let unusable =
-        |because: String| Failure::new(format!("cannot use {}", files.policy.display()), because, "correct the policy; the running one stays");
-    let raw: RawPolicy = toml::from_str(&files::read(&files.policy)?).map_err(|error| unusable(error.to_string()))?;
+/// What a policy text means, with the secrets it names, which lie in `folder`.
+pub(crate) fn compile(text: &str, folder: &Path) -> Result<Compiled, Failure> {
+    let unusable = |because: String| Failure::new("cannot use the policy", because, "correct the policy; the running one stays");
+    let raw: RawPolicy = toml::from_str(text).map_err(|error| unusable(error.to_string()))?;
     let mut contents = HashMap::new();
     let mut secrets = Vec::new();
     for name in raw.secret_files() {
-        let path = files.policy.with_file_name(name);
+        let path = folder.join(name);
         contents.insert(name.to_string(), files::read(&path)?.into_bytes());
         secrets.push(path);
     }
-    Ok(Loaded { policy: Policy::new(raw, &contents).map_err(unusable)?, secrets })
+    Ok(Compiled { policy: Policy::new(raw, &contents).map_err(unusable)?, secrets })
 }
 
-/// Watches the files and puts what they say into use.
+/// Watches files and store, and puts what they say into use.
 pub(crate) struct Watch {
     files: Files,
     secrets: Vec<PathBuf>,
     seen: Vec<Option<Print>>,
+    policy_revision: i64,
 }
 
 /// What changes when a file is written or replaced.
@@ -52,11 +81,14 @@ struct Print {
 }
 
 impl Watch {
-    /// Starts from what was read at the start.
-    pub(crate) fn new(files: Files, secrets: Vec<PathBuf>) -> Self {
-        let mut watch = Self { files, secrets, seen: Vec::new() };
+    /// Reads the store, takes the policy file in, and puts the policy in force.
+    pub(crate) async fn start(files: Files, plane: &ControlPlane) -> Result<Self, Failure> {
+        plane.catch_up().await;
+        let mut watch = Self { files, secrets: Vec::new(), seen: Vec::new(), policy_revision: 0 };
+        watch.take_in_policy(plane).await?;
+        watch.put_policy_in_force(plane)?;
         watch.seen = watch.look();
-        watch
+        Ok(watch)
     }
 
     /// Looks every `period` and on every hang-up signal, for as long as the process serves.
@@ -66,10 +98,14 @@ impl Watch {
                 () = tokio::time::sleep(period) => false,
                 _ = hang_up.recv() => true,
             };
+            plane.catch_up().await;
             let found = self.look();
             if asked || found != self.seen {
                 self.seen = found;
-                self.reload(&plane, &current);
+                self.reload(&plane, &current).await;
+            } else if plane.registry.other(Kind::Policy, CURRENT).is_some_and(|known| known.revision != self.policy_revision) {
+                let outcome = self.put_policy_in_force(&plane);
+                tell(&plane, "policy", outcome);
             }
         }
     }
@@ -84,18 +120,75 @@ impl Watch {
         fixed.into_iter().chain(&self.secrets).map(print).collect()
     }
 
-    fn reload(&mut self, plane: &ControlPlane, current: &tls::Current) {
+    async fn reload(&mut self, plane: &ControlPlane, current: &tls::Current) {
         let certificates = tls::Configs::load(&self.files).map(|configs| {
             plane.metrics.certificate_ends(configs.certificate_ends);
             current.store(Arc::new(configs));
         });
         tell(plane, "certificates", certificates);
-        let policy = policy(&self.files).map(|loaded| {
-            self.secrets = loaded.secrets;
-            plane.policy.store(Arc::new(loaded.policy));
-        });
+        let taken_in = self.take_in_policy(plane).await;
+        let policy = taken_in.and_then(|()| self.put_policy_in_force(plane));
         tell(plane, "policy", policy);
     }
+
+    /// A policy file that was written since one was last taken in becomes the next version, for every process on this store.
+    async fn take_in_policy(&self, plane: &ControlPlane) -> Result<(), Failure> {
+        let text = match fs::read_to_string(&self.files.policy) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && plane.registry.other(Kind::Policy, CURRENT).is_some() => return Ok(()),
+            read => read.map_err(|error| Failure::new(format!("cannot read {}", self.files.policy.display()), error, "check the path"))?,
+        };
+        let print = name_of(&text);
+        let taken = plane.registry.other(Kind::Setting, TAKEN_IN);
+        if taken.as_ref().is_some_and(|taken| *taken.value == print) {
+            return Ok(());
+        }
+        compile(&text, self.folder())?;
+        let setting = Change { kind: Kind::Setting, name: TAKEN_IN.into(), on: taken.map_or(0, |taken| taken.revision), body: Some(print) };
+        let by = (self.files.policy.display().to_string(), "the file was written".to_string());
+        match apply_policy(plane, text, by, vec![setting]).await {
+            // Another process has taken one in; it is read with the next look.
+            Ok(_) | Err(NotWritten::Conflict) => Ok(()),
+            Err(because) => Err(Failure::new("cannot keep the policy", format!("{because:?}"), "check the disk of the database")),
+        }
+    }
+
+    fn put_policy_in_force(&mut self, plane: &ControlPlane) -> Result<(), Failure> {
+        let Some(known) = plane.registry.other(Kind::Policy, CURRENT) else { return Ok(()) };
+        self.policy_revision = known.revision;
+        let Some(version) = current_policy(plane) else { return Ok(()) };
+        let Compiled { policy, secrets } = compile(&version.text, self.folder())?;
+        self.secrets = secrets;
+        plane.policy.store(Arc::new(policy));
+        plane.metrics.policy_in_force(version.number);
+        Ok(())
+    }
+
+    fn folder(&self) -> &Path {
+        self.files.policy.parent().unwrap_or(Path::new("."))
+    }
+}
+
+/// The policy in force.
+pub(crate) fn current_policy(plane: &ControlPlane) -> Option<PolicyVersion> {
+    let known = plane.registry.other(Kind::Policy, CURRENT)?;
+    serde_json::from_str(&known.value).ok()
+}
+
+/// Puts the next version of the policy into the store; gives its number.
+pub(crate) async fn apply_policy(
+    plane: &ControlPlane,
+    text: String,
+    (by, reason): (String, String),
+    mut changes: Vec<Change>,
+) -> Result<i64, NotWritten> {
+    let on = plane.registry.other(Kind::Policy, CURRENT).map_or(0, |known| known.revision);
+    let number = current_policy(plane).map_or(0, |version| version.number) + 1;
+    let at = now();
+    let event = Event::new("policy-applied", at).with("version", number).with("by", by.as_str()).with("reason", reason.as_str());
+    let body = serde_json::to_string(&PolicyVersion { number, text, by, reason, at }).ok();
+    changes.push(Change { kind: Kind::Policy, name: CURRENT.into(), on, body: body.clone() });
+    changes.push(Change { kind: Kind::Policy, name: number.to_string(), on: 0, body });
+    plane.change(event, changes).await.map(|()| number)
 }
 
 fn tell(plane: &ControlPlane, what: &str, outcome: Result<(), Failure>) {

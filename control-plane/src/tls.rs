@@ -3,23 +3,25 @@
 //! Hosts and other clients may come with TLS 1.2 or 1.3; key exchange prefers the post-quantum hybrid. No session is ever
 //! resumed: a revoked or expired identity has no ticket to come back with.
 
-mod known;
+mod guard;
 
 use crate::{config::Files, failure::Failure, files};
 use arc_swap::ArcSwap;
-use known::Known;
+pub(crate) use guard::Guard;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::CertificateDer,
-    server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
+    server::NoServerSessionStorage,
 };
-use std::{ops::RangeInclusive, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 /// What the two TLS listeners use for new connections; replaced whole by a reload.
 pub(crate) struct Configs {
-    /// Asks for a client certificate and takes none but this trust domain's.
+    /// Asks for a client certificate.
     pub(crate) hosts: Arc<ServerConfig>,
+    /// Judges those certificates.
+    pub(crate) guard: Arc<Guard>,
     /// Asks for none.
     pub(crate) public: Arc<ServerConfig>,
     /// When the server certificate ends, seconds since 1970.
@@ -34,11 +36,11 @@ impl Configs {
     pub(crate) fn load(files: &Files) -> Result<Self, Failure> {
         let provider = Arc::new(provider());
         let chain = files::certificates(&files.server_certificate)?;
-        let verifier = client_verifier(files, &provider)?;
-        let certificate_ends = chain.first().and_then(validity).map_or(0, |valid| *valid.end());
-        let hosts = server_config(files, &provider, chain.clone(), Some(verifier))?;
+        let guard = Arc::new(guard(files, &provider)?);
+        let certificate_ends = chain.first().and_then(end).unwrap_or(0);
+        let hosts = server_config(files, &provider, chain.clone(), Some(Arc::clone(&guard)))?;
         let public = server_config(files, &provider, chain, None)?;
-        Ok(Self { hosts: Arc::new(hosts), public: Arc::new(public), certificate_ends })
+        Ok(Self { hosts: Arc::new(hosts), guard, public: Arc::new(public), certificate_ends })
     }
 }
 
@@ -47,22 +49,26 @@ fn provider() -> CryptoProvider {
     CryptoProvider { kx_groups: vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1], ..aws_lc_rs::default_provider() }
 }
 
-fn client_verifier(files: &Files, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, Failure> {
-    let unusable = |error: String| Failure::new(format!("cannot use {}", files.client_roots.display()), error, "it must hold CA certificates");
+fn guard(files: &Files, provider: &Arc<CryptoProvider>) -> Result<Guard, Failure> {
+    let ours = roots(&files.client_roots)?;
+    let foreign = files.enroll_roots.as_ref().map_or_else(|| Ok(RootCertStore::empty()), |path| roots(path))?;
+    Guard::new(ours, foreign, provider)
+        .map_err(|error| Failure::new("cannot check client certificates", error, "client_roots and enroll_roots must hold CA certificates"))
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();
-    for certificate in files::certificates(&files.client_roots)? {
-        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+    for certificate in files::certificates(path)? {
+        roots.add(certificate).map_err(|error| Failure::new(format!("cannot use {}", path.display()), error, "it must hold CA certificates"))?;
     }
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    let verifier = builder.build().map_err(|error| unusable(error.to_string()))?;
-    Ok(Arc::new(Known::new(verifier)))
+    Ok(roots)
 }
 
 fn server_config(
     files: &Files,
     provider: &Arc<CryptoProvider>,
     chain: Vec<CertificateDer<'static>>,
-    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    guard: Option<Arc<Guard>>,
 ) -> Result<ServerConfig, Failure> {
     let unusable = |error: rustls::Error| {
         Failure::new(format!("cannot use {}", files.server_certificate.display()), error, "certificate and key must belong together")
@@ -70,8 +76,8 @@ fn server_config(
     let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(unusable)?;
-    let builder = match verifier {
-        Some(verifier) => builder.with_client_cert_verifier(verifier),
+    let builder = match guard {
+        Some(guard) => builder.with_client_cert_verifier(guard),
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_single_cert(chain, files::private_key(&files.server_key)?).map_err(unusable)?;
@@ -81,9 +87,8 @@ fn server_config(
     Ok(config)
 }
 
-/// From when to when a certificate is valid, seconds since 1970.
-fn validity(certificate: &CertificateDer<'_>) -> Option<RangeInclusive<i64>> {
+/// When a certificate ends, seconds since 1970.
+fn end(certificate: &CertificateDer<'_>) -> Option<i64> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let validity = certificate.validity();
-    Some(validity.not_before.timestamp()..=validity.not_after.timestamp())
+    Some(certificate.validity().not_after.timestamp())
 }

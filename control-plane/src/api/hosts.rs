@@ -1,125 +1,112 @@
-//! What hosts ask: a credential, or the signed time.
+//! What hosts ask: a credential, the signed time, who they are, a certificate.
 
-use super::{ControlPlane, Identity, Reply, Unidentified, now, reply};
-use crate::{
-    issuers::Unsigned,
-    service::{self, Decision, Issue, Issued},
-    store::NotRecorded,
+use super::{ControlPlane, Reply, Visitor, admission, credential, membership, now, reply};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::{Method, Request, StatusCode, body::Body};
+use protocol::{
+    identity::is_name,
+    membership::{KeyRequest, Purpose, Whoami},
 };
-use hyper::{Request, StatusCode};
-use protocol::identity::{HostId, is_name};
+use std::{sync::Arc, time::Duration};
+
+const BODY_BYTES_MAX: usize = 4096;
 
 enum Call {
     Credential(String),
+    KeyCredential(String),
     Time(String),
+    Whoami,
+    Identity(Purpose),
 }
 
-/// Answers one request on a connection whose client certificate TLS has verified.
-pub(crate) async fn answer<B>(plane: &ControlPlane, identity: &Result<Identity, Unidentified>, request: &Request<B>) -> Reply {
-    let call = match decode(request) {
+/// Answers one request of a visitor.
+pub(crate) async fn answer<B>(plane: &Arc<ControlPlane>, visitor: &Visitor, request: Request<B>, patience: Duration) -> Reply
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let call = match decode(&request) {
         Ok(call) => call,
         Err(refusal) => return *refusal,
-    };
-    let now = now();
-    let host = match identity.as_ref().map_err(|unidentified| *unidentified).and_then(|identity| identity.check(&plane.trust_domain, now)) {
-        Ok(host) => host,
-        Err(unidentified) => return unauthorized(unidentified),
     };
     let Ok(_turn) = plane.requests.try_acquire() else {
         let words = ["the request was put off", "as many requests as allowed are being answered", "come again after Retry-After"];
         return reply::come_again("overload.requests", words);
     };
-    match call {
-        Call::Credential(name) => credential(plane, host, &name, now).await,
-        Call::Time(nonce) => reply::json(plane.time.answer(&nonce, now).to_json()),
-    }
+    let now = now();
+    let answered = match call {
+        Call::Time(nonce) => Ok(reply::json(plane.time.answer(&nonce, now).to_json())),
+        Call::Whoami => whoami(plane, visitor, now),
+        Call::Credential(name) => credential::answer(plane, visitor, &name, None, now).await,
+        Call::KeyCredential(name) => match body(request, patience, KeyRequest::from_json).await {
+            Ok(asked) => credential::answer(plane, visitor, &name, Some(asked), now).await,
+            Err(refusal) => Err(refusal),
+        },
+        Call::Identity(purpose) => match body(request, patience, protocol::membership::Request::from_json).await {
+            Ok(asked) => membership::answer(plane, visitor, purpose, &asked, now).await,
+            Err(refusal) => Err(refusal),
+        },
+    };
+    answered.unwrap_or_else(|refusal| *refusal)
 }
 
 fn decode<B>(request: &Request<B>) -> Result<Call, Box<Reply>> {
-    reply::check_form(request)?;
     let path = request.uri().path();
-    if let Some(name) = path.strip_prefix("/v1/credentials/").filter(|name| is_name(name)) {
-        return Ok(Call::Credential(name.into()));
-    }
-    if path != "/v1/time" {
-        return Err(Box::new(reply::nothing_there()));
-    }
-    let nonce = request.uri().query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("nonce=")));
-    match nonce.filter(|nonce| protocol::time::is_nonce(nonce)) {
-        Some(nonce) => Ok(Call::Time(nonce.into())),
-        None => {
-            let words = ["the time was not signed", "there is no nonce of 16 to 64 hexadecimal characters", "send ?nonce=HEX"];
-            Err(Box::new(reply::refuse(StatusCode::BAD_REQUEST, "request.nonce", words)))
+    let credential = path.strip_prefix("/v1/credentials/").filter(|name| is_name(name));
+    if request.method() == Method::POST {
+        if let Some(name) = credential {
+            return Ok(Call::KeyCredential(name.into()));
+        }
+        if let Some(purpose) = Purpose::ALL.into_iter().find(|purpose| purpose.path() == path) {
+            return Ok(Call::Identity(purpose));
         }
     }
-}
-
-/// Policy, signature, durable record, answer: in this order.
-async fn credential(plane: &ControlPlane, host: &HostId, name: &str, now: i64) -> Reply {
-    let issued = match decide_and_sign(plane, host, name, now) {
-        Ok(issued) => issued,
-        Err(refusal) => return *refusal,
-    };
-    if let Err(not_recorded) = plane.audit.record(issued.record).await {
-        tracing::error!(event = "not-issued", host = %host, credential = name, because = ?not_recorded);
-        return unrecorded(not_recorded);
+    reply::check_form(request)?;
+    match (credential, path) {
+        (Some(name), _) => Ok(Call::Credential(name.into())),
+        (None, "/v1/whoami") => Ok(Call::Whoami),
+        (None, "/v1/time") => nonce(request).map(Call::Time),
+        _ => Err(Box::new(reply::nothing_there())),
     }
-    plane.metrics.issued(name);
-    tracing::debug!(event = "issued", host = %host, credential = name);
-    reply::json(issued.answer.to_json())
 }
 
-fn decide_and_sign(plane: &ControlPlane, host: &HostId, name: &str, now: i64) -> Result<Issued, Box<Reply>> {
-    let policy = plane.policy.load();
-    let grant = match policy.decide(host, name) {
-        Decision::Granted(grant) => grant,
-        Decision::Denied => return Err(Box::new(denied(host, name))),
-        Decision::Unknown => return Err(Box::new(unknown(host, name))),
+fn nonce<B>(request: &Request<B>) -> Result<String, Box<Reply>> {
+    let nonce = request.uri().query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("nonce=")));
+    nonce.filter(|nonce| protocol::time::is_nonce(nonce)).map(ToOwned::to_owned).ok_or_else(|| {
+        let words = ["the time was not signed", "there is no nonce of 16 to 64 hexadecimal characters", "send ?nonce=HEX"];
+        Box::new(reply::refuse(StatusCode::BAD_REQUEST, "request.nonce", words))
+    })
+}
+
+/// Reads a body of some kilobytes within `patience`.
+async fn body<B, T>(request: Request<B>, patience: Duration, parse: fn(&[u8]) -> Option<T>) -> Result<T, Box<Reply>>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let refused = |because| {
+        let words = ["the request was refused", because, "send what the protocol describes"];
+        Box::new(reply::closing(reply::refuse(StatusCode::BAD_REQUEST, "request.body", words)))
     };
-    let id = random_name().ok_or_else(|| Box::new(unsigned(host, name)))?;
-    let asked = Issue { host, credential: name, issuer: &plane.issuer, id, now };
-    service::issue(grant, asked, plane.signer.as_ref()).map_err(|Unsigned| Box::new(unsigned(host, name)))
+    let read = tokio::time::timeout(patience, Limited::new(request.into_body(), BODY_BYTES_MAX).collect()).await;
+    let bytes = read.map_err(|_| refused("its body did not come in time"))?.map_err(|_| refused("its body is too long or was cut"))?.to_bytes();
+    parse(&bytes).ok_or_else(|| refused("its body does not have the form of the protocol"))
 }
 
-/// 128 bits of chance.
-fn random_name() -> Option<String> {
-    let mut bytes = [0_u8; 16];
-    aws_lc_rs::rand::fill(&mut bytes).ok().map(|()| protocol::hex_encode(&bytes))
-}
-
-fn unauthorized(unidentified: Unidentified) -> Reply {
-    tracing::info!(event = "refused", code = "identity.unknown", because = unidentified.because());
-    let words = ["this host is not known", unidentified.because(), "issue the host a new identity"];
-    reply::refuse(StatusCode::UNAUTHORIZED, "identity.unknown", words)
-}
-
-fn denied(host: &HostId, name: &str) -> Reply {
-    tracing::info!(event = "refused", code = "policy.denied", host = %host, credential = name);
-    let because = format!("no rule of the policy lets {host} have {name}");
-    reply::refuse(
-        StatusCode::FORBIDDEN,
-        "policy.denied",
-        ["the credential is not for this host", &because, "add the host to the credential's policy"],
-    )
-}
-
-fn unknown(host: &HostId, name: &str) -> Reply {
-    tracing::info!(event = "refused", code = "policy.unknown-credential", host = %host, credential = name);
-    let because = format!("the policy holds no credential {name}");
-    let words = ["there is no such credential", because.as_str(), "check the credential's name in the site and in the policy"];
-    reply::refuse(StatusCode::NOT_FOUND, "policy.unknown-credential", words)
-}
-
-fn unsigned(host: &HostId, name: &str) -> Reply {
-    tracing::error!(event = "not-issued", host = %host, credential = name, because = "the signing key did not sign");
-    reply::come_again("issuer.unsigned", ["the credential was not issued", "the signing key did not sign", "check the control plane's log"])
-}
-
-fn unrecorded(not_recorded: NotRecorded) -> Reply {
-    let because = match not_recorded {
-        NotRecorded::Full => "too many audit records wait to be written",
-        NotRecorded::Failed => "the audit record could not be written",
-        NotRecorded::Late => "the audit record was not written in time",
+fn whoami(plane: &Arc<ControlPlane>, visitor: &Visitor, now: i64) -> Result<Reply, Box<Reply>> {
+    let (id, shown) = admission::identified(plane, visitor, now)?;
+    let known = plane.registry.host(id.host());
+    let status = known.as_ref().map_or("unregistered", |known| known.value.status.name());
+    let labels = known.map(|known| known.value.labels.clone()).unwrap_or_default();
+    let credentials = if matches!(status, "active" | "unregistered") { plane.policy.load().granted(&id, &labels) } else { Vec::new() };
+    let whoami = Whoami {
+        subject: id.to_string(),
+        status: status.into(),
+        labels: labels.into_iter().collect(),
+        credentials,
+        certificate_expires_at: shown.ends,
+        time: now,
     };
-    reply::come_again("audit.unavailable", ["the credential was not issued", because, "check the disk of the control plane's database"])
+    Ok(reply::json(whoami.to_json()))
 }

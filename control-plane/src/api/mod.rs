@@ -1,22 +1,27 @@
 //! The interfaces: decode a request, call the service, encode the answer.
 
 pub(crate) mod admin;
+mod admission;
+mod credential;
 pub(crate) mod hosts;
-mod identity;
+mod membership;
 pub(crate) mod public;
 mod reply;
+mod visitor;
 
-pub(crate) use identity::{Identity, Unidentified};
 pub(crate) use reply::Reply;
+pub(crate) use visitor::{Certificate, Standing, Visitor};
 
 use crate::{
     issuers::{self, Signer},
     metrics::Metrics,
-    service::Policy,
-    store::Audit,
+    registry::Registry,
+    service::{Policy, membership::Rules},
+    store::{self, Change, Entry, Log, NotWritten, Object, Sqlite, audit::Event},
 };
 use arc_swap::ArcSwap;
 use std::{
+    path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -28,23 +33,52 @@ pub(crate) struct ControlPlane {
     pub(crate) trust_domain: String,
     /// The `iss` of tokens.
     pub(crate) issuer: String,
-    /// The policy snapshot; replaced whole by a reload.
+    /// How hosts come in, stay in and come back.
+    pub(crate) rules: Rules,
+    /// The policy snapshot; replaced whole by a change.
     pub(crate) policy: ArcSwap<Policy>,
+    /// The hosts, tokens and keys on record.
+    pub(crate) registry: Registry,
     /// Signs tokens.
     pub(crate) signer: Box<dyn Signer>,
+    /// Signs certificates.
+    pub(crate) ca: issuers::ca::Ca,
     /// Signs the time.
     pub(crate) time: issuers::time::Key,
-    /// Keeps what was issued.
-    pub(crate) audit: Audit,
+    /// Keeps what was issued and what was changed.
+    pub(crate) log: Log,
     /// Bounds the requests answered at one time.
     pub(crate) requests: Semaphore,
+    /// Where the store is, for what is read from it.
+    pub(crate) store: PathBuf,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
     /// Whether the process is about to end.
     pub(crate) draining: AtomicBool,
 }
 
+impl ControlPlane {
+    /// Takes in what was changed elsewhere.
+    pub(crate) async fn catch_up(&self) {
+        let (path, revision) = (self.store.clone(), self.registry.followed());
+        let read = move || Sqlite::open(&path)?.since(revision).map_err(|error| store::failed(&path, &error));
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(objects)) => self.registry.follow(objects),
+            Ok(Err(failure)) => tracing::error!(event = "store-unreadable", error = failure.error(), because = failure.because()),
+            Err(error) => tracing::error!(event = "store-unreadable", because = %error),
+        }
+    }
+
+    /// Makes changes durable together with the record of what happened; from then on they are in force here.
+    pub(crate) async fn change(&self, event: Event, changes: Vec<Change>) -> Result<(), NotWritten> {
+        let revision = self.log.write(Entry { event, changes: changes.clone() }).await?;
+        let object = |Change { kind, name, body, .. }| Object { kind, name, revision, body };
+        self.registry.absorb(changes.into_iter().map(object).collect());
+        Ok(())
+    }
+}
+
 /// Seconds since 1970.
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
 }

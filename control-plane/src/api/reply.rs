@@ -63,7 +63,7 @@ pub(super) fn nothing_there() -> Reply {
 /// Refuses every request that is not a GET without a body.
 pub(super) fn check_form<B>(request: &Request<B>) -> Result<(), Box<Reply>> {
     if request.method() != Method::GET {
-        let words = ["the request was refused", "only GET is served here", "send a GET"];
+        let words = ["the request was refused", "this method is not served here", "see the protocol"];
         let mut reply = refuse(StatusCode::METHOD_NOT_ALLOWED, "request.method", words);
         reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
         return Err(Box::new(closing(reply)));
@@ -80,7 +80,7 @@ fn has_body(headers: &HeaderMap) -> bool {
 }
 
 /// The connection ends with this answer, so that no body is ever waited for.
-fn closing(mut reply: Reply) -> Reply {
+pub(super) fn closing(mut reply: Reply) -> Reply {
     reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     reply
 }

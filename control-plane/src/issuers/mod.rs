@@ -1,6 +1,8 @@
 //! What signs: tokens (JWS, ES256) and the time (Ed25519).
 
+pub(crate) mod audit;
 pub(crate) mod base64url;
+pub(crate) mod ca;
 pub(crate) mod es256;
 pub(crate) mod jwt;
 pub(crate) mod time;

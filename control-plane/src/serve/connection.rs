@@ -2,14 +2,15 @@
 
 use super::accept::Door;
 use crate::{
-    api::{self, ControlPlane, Identity, Reply, Unidentified},
+    api::{self, ControlPlane, Reply, Visitor},
     config::Limits,
     tls::Configs,
 };
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use protocol::membership::{BINDING_BYTES, BINDING_LABEL};
 use rustls::ServerConfig;
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -37,30 +38,28 @@ pub(super) struct Guest {
 #[derive(Clone, Copy)]
 struct Desk<'a> {
     door: Door,
-    plane: &'a ControlPlane,
-    identity: &'a Result<Identity, Unidentified>,
+    plane: &'a Arc<ControlPlane>,
+    visitor: &'a Visitor,
+    patience: Duration,
 }
 
 /// Serves one connection to its end.
-pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &ControlPlane, configs: &Configs) {
+pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &Arc<ControlPlane>, configs: &Configs) {
     let door = guest.door;
     let _open = plane.metrics.connection(door.name());
     let config = match door {
         Door::Hosts => &configs.hosts,
         Door::Public => &configs.public,
-        Door::Admin => {
-            let nobody = Err(Unidentified::Unreadable);
-            return converse(guest, stream, Desk { door, plane, identity: &nobody }).await;
-        }
+        Door::Admin => return converse(guest, stream, plane, &Visitor::default()).await,
     };
     let Some(stream) = shake_hands(&guest, stream, plane, config).await else { return };
-    let identity = identify(&stream);
-    converse(guest, stream, Desk { door, plane, identity: &identity }).await;
+    let visitor = identify(&stream, configs);
+    converse(guest, stream, plane, &visitor).await;
 }
 
 async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Reply, Infallible> {
     let reply = match desk.door {
-        Door::Hosts => api::hosts::answer(desk.plane, desk.identity, &request).await,
+        Door::Hosts => api::hosts::answer(desk.plane, desk.visitor, request, desk.patience).await,
         Door::Public => api::public::answer(desk.plane, &request),
         Door::Admin => api::admin::answer(desk.plane, &request),
     };
@@ -80,17 +79,21 @@ async fn shake_hands(guest: &Guest, stream: TcpStream, plane: &ControlPlane, con
     None
 }
 
-fn identify(stream: &TlsStream<TcpStream>) -> Result<Identity, Unidentified> {
-    let chain = stream.get_ref().1.peer_certificates();
-    chain.and_then(<[_]>::first).ok_or(Unidentified::Unreadable).and_then(|certificate| Identity::of(certificate))
+fn identify(stream: &TlsStream<TcpStream>, configs: &Configs) -> Visitor {
+    let connection = stream.get_ref().1;
+    let chain = connection.peer_certificates().unwrap_or_default();
+    let certificate = configs.guard.judge(chain, api::now());
+    let binding = connection.export_keying_material([0; BINDING_BYTES], BINDING_LABEL.as_bytes(), None).ok();
+    Visitor { certificate, binding }
 }
 
 /// HTTP/1.1 until either side ends it, the connection's time is up, or the process drains; then what is under way may finish.
-async fn converse<Io>(guest: Guest, stream: Io, desk: Desk<'_>)
+async fn converse<Io>(guest: Guest, stream: Io, plane: &Arc<ControlPlane>, visitor: &Visitor)
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
     let Guest { door, limits, mut closing, .. } = guest;
+    let desk = Desk { door, plane, visitor, patience: limits.header() };
     let service = service_fn(move |request| answer(desk, request));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header()).max_headers(HEADERS_MAX).max_buf_size(HEAD_BYTES_MAX);

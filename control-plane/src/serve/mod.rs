@@ -11,8 +11,10 @@ use crate::{
     failure::Failure,
     issuers,
     metrics::Metrics,
+    registry::Registry,
     reload,
-    store::Audit,
+    service::Policy,
+    store::Log,
     tls,
 };
 use accept::{Door, Listener};
@@ -20,7 +22,7 @@ use arc_swap::ArcSwap;
 use std::{
     io,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -45,8 +47,8 @@ pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
     config.listen.admin = listen.admin.unwrap_or(config.listen.admin);
     descriptors::make_room(config.limits.connections);
     let runtime = Runtime::new().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
-    let (plane, writer, loaded) = open(&config)?;
-    let served = runtime.block_on(serve(config, plane, loaded));
+    let (plane, writer, tls) = open(&config)?;
+    let served = runtime.block_on(serve(config, plane, tls));
     // What is still open is dropped with the runtime, and with it the last way into the audit log: its writer ends.
     runtime.shutdown_timeout(TASKS_END);
     let ended = writer.join().map_err(|_| Failure::new("cannot end well", "the audit writer failed", "see the log above"));
@@ -54,41 +56,42 @@ pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
     served.and(ended)
 }
 
-struct Loaded {
-    secrets: Vec<PathBuf>,
-    tls: tls::Configs,
-}
-
-fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, Loaded), Failure> {
+fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, tls::Configs), Failure> {
     let files = &config.files;
     let metrics = Arc::new(Metrics::new());
     let tls = tls::Configs::load(files)?;
     metrics.certificate_ends(tls.certificate_ends);
-    let reload::Loaded { policy, secrets } = reload::policy(files)?;
     let signer = issuers::es256::Key::load(&files.jwt_key)?;
     let time = issuers::time::Key::load(&files.time_key)?;
-    let (audit, writer) = Audit::open(&files.database, config.limits.audit(), Arc::clone(&metrics))?;
+    let ca = issuers::ca::Ca::load(&files.ca_certificate, &files.ca_key)?;
+    let audit = issuers::audit::Key::load(&files.audit_key)?;
+    let (log, writer) = Log::open(&files.database, &config.name, config.limits.audit(), audit, Arc::clone(&metrics))?;
     let plane = ControlPlane {
         trust_domain: config.trust_domain.clone(),
         issuer: config.issuer.clone(),
-        policy: ArcSwap::from_pointee(policy),
+        rules: config.hosts.clone(),
+        policy: ArcSwap::from_pointee(Policy::default()),
+        registry: Registry::default(),
         signer: Box::new(signer),
+        ca,
         time,
-        audit,
+        log,
+        store: files.database.clone(),
         requests: Semaphore::new(config.limits.requests as usize),
         metrics,
         draining: AtomicBool::new(false),
     };
-    Ok((plane, writer, Loaded { secrets, tls }))
+    Ok((plane, writer, tls))
 }
 
-async fn serve(config: Config, plane: ControlPlane, loaded: Loaded) -> Result<(), Failure> {
+async fn serve(config: Config, plane: ControlPlane, tls: tls::Configs) -> Result<(), Failure> {
     let Config { limits, files, listen, .. } = config;
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
     let hang_up = on(SignalKind::hangup())?;
     let plane = Arc::new(plane);
-    let current = Arc::new(tls::Current::from_pointee(loaded.tls));
+    let current = Arc::new(tls::Current::from_pointee(tls));
+    let watch = reload::Watch::start(files, &plane).await?;
     let (close, closing) = watch::channel(false);
     let bind = |door, address| Listener::bind(door, address, &limits);
     let (hosts, public, admin) = (bind(Door::Hosts, listen.hosts)?, bind(Door::Public, listen.public)?, bind(Door::Admin, listen.admin)?);
@@ -97,7 +100,6 @@ async fn serve(config: Config, plane: ControlPlane, loaded: Loaded) -> Result<()
     for listener in [hosts, public, admin] {
         tokio::spawn(listener.run(Arc::clone(&plane), Arc::clone(&current), closing.clone()));
     }
-    let watch = reload::Watch::new(files, loaded.secrets);
     tokio::spawn(watch.run(Arc::clone(&plane), current, limits.reload(), hang_up));
     let [hosts, public, admin] = addresses;
     tracing::info!(event = "listening", hosts, public, admin);

@@ -1,24 +1,45 @@
 //! Issuing: from a grant to the answer and the record that must be durable before the answer leaves.
 
-use super::{Grant, Kind};
-use crate::{
-    issuers::{Signer, Unsigned, jwt},
-    store::Record,
+use super::{
+    host::Labels,
+    policy::{Grant, Jwt, Kind, X509},
 };
-use protocol::{answer, answer::Answer, identity::HostId};
+use crate::{
+    issuers::{Signer, Unsigned, ca, jwt},
+    store::audit::Event,
+};
+use protocol::{
+    answer::{self, Answer},
+    identity::HostId,
+    membership::PublicKey,
+};
 
-/// What an issue is made from, beside the grant.
-pub(crate) struct Issue<'a> {
+/// Who asks for what.
+pub(crate) struct Asked<'a> {
     /// Who asks; it becomes the subject.
     pub(crate) host: &'a HostId,
+    /// What policy knows it by.
+    pub(crate) labels: &'a Labels,
     /// The credential's name.
     pub(crate) credential: &'a str,
-    /// The `iss` of a token.
-    pub(crate) issuer: &'a str,
+    /// The key the host made for it, which it has proved to hold.
+    pub(crate) key: Option<PublicKey>,
+    /// What a program that knows the secret has printed.
+    pub(crate) printed: Option<Vec<(String, String)>>,
     /// The `jti`.
     pub(crate) id: String,
     /// Seconds since 1970.
     pub(crate) now: i64,
+}
+
+/// What signs.
+pub(crate) struct Makers<'a> {
+    /// The `iss` of tokens.
+    pub(crate) issuer: &'a str,
+    /// Tokens.
+    pub(crate) signer: &'a dyn Signer,
+    /// Certificates.
+    pub(crate) ca: &'a ca::Ca,
 }
 
 /// What an issue brings.
@@ -27,27 +48,52 @@ pub(crate) struct Issued {
     /// For the host.
     pub(crate) answer: Answer,
     /// For the audit log.
-    pub(crate) record: Record,
+    pub(crate) event: Event,
+}
+
+/// Why nothing was issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotIssued {
+    /// The key did not sign.
+    Unsigned,
+    /// It takes a key that the host made.
+    KeyNeeded,
+    /// It takes none.
+    KeyNotTaken,
+    /// The policy speaks of a label that the host does not have.
+    NoLabel(String),
+}
+
+impl From<Unsigned> for NotIssued {
+    fn from(Unsigned: Unsigned) -> Self {
+        NotIssued::Unsigned
+    }
 }
 
 /// Issues what `grant` grants. The next fetch is due at half the lifetime, spread over a tenth of it.
-pub(crate) fn issue(grant: &Grant, asked: Issue<'_>, signer: &dyn Signer) -> Result<Issued, Unsigned> {
-    let Issue { host, credential, issuer, id, now } = asked;
-    let subject = host.to_string();
-    let expires_at = now.saturating_add(grant.lifetime_seconds);
-    let (kind, token, fields) = match &grant.kind {
-        Kind::Jwt { audience } => {
-            let claims = jwt::Claims { issuer, subject: &subject, audience, issued_at: now, expires_at, id: &id };
-            (answer::Kind::Jwt, jwt::sign(signer, &claims)?, Vec::new())
-        }
-        Kind::Secret { fields } => (answer::Kind::Secret, String::new(), fields.clone()),
+pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Result<Issued, NotIssued> {
+    let expires_at = asked.now.saturating_add(grant.lifetime_seconds);
+    let (kind, token, fields) = match (&grant.kind, asked.key) {
+        (Kind::Jwt(jwt), None) => (answer::Kind::Jwt, token(jwt, asked, expires_at, makers)?, Vec::new()),
+        (Kind::Fields(fields), None) => (answer::Kind::Secret, String::new(), fields.clone()),
+        (Kind::Program(_), None) => (answer::Kind::Secret, String::new(), asked.printed.clone().ok_or(NotIssued::Unsigned)?),
+        (Kind::X509(x509), Some(key)) => (answer::Kind::X509, String::new(), svid(x509, &key, asked, expires_at, makers)?),
+        (Kind::Ssh(_), Some(_)) => return Err(NotIssued::Unsigned),
+        (Kind::X509(_) | Kind::Ssh(_), None) => return Err(NotIssued::KeyNeeded),
+        (Kind::Jwt(_) | Kind::Fields(_) | Kind::Program(_), Some(_)) => return Err(NotIssued::KeyNotTaken),
     };
-    let record = Record { time: now, host: subject.clone(), credential: credential.into(), jti: id, expires_at };
+    let subject = asked.host.to_string();
+    let event = Event::new("issued", asked.now)
+        .with("host", asked.host.host())
+        .with("credential", asked.credential)
+        .with("kind", kind.name())
+        .with("jti", asked.id.as_str())
+        .with("expires_at", expires_at);
     let answer = Answer {
-        credential: credential.into(),
+        credential: asked.credential.into(),
         kind,
         subject,
-        issued_at: now,
+        issued_at: asked.now,
         expires_at,
         expires_in: grant.lifetime_seconds,
         fetch_after: grant.lifetime_seconds / 2,
@@ -55,5 +101,22 @@ pub(crate) fn issue(grant: &Grant, asked: Issue<'_>, signer: &dyn Signer) -> Res
         token,
         fields,
     };
-    Ok(Issued { answer, record })
+    Ok(Issued { answer, event })
+}
+
+fn token(jwt: &Jwt, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<String, NotIssued> {
+    let subject = jwt.subject.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel)?;
+    let claims = jwt::Claims { issuer: makers.issuer, subject: &subject, audience: &jwt.audience, issued_at: asked.now, expires_at, id: &asked.id };
+    Ok(jwt::sign(makers.signer, &claims)?)
+}
+
+/// The SPIFFE X.509-SVID specification, sections 2 to 4: one URI, no CA, `digitalSignature`.
+fn svid(x509: &X509, key: &PublicKey, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<Vec<(String, String)>, NotIssued> {
+    let fill = |template: &super::policy::Template| template.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel);
+    let uri = fill(&x509.subject)?;
+    let dns_names = x509.dns_names.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
+    let starts = asked.now.saturating_sub(ca::BACKDATED_SECONDS);
+    let leaf = ca::Leaf { uri: &uri, dns_names: &dns_names, common_name: asked.host.host(), server: true, starts, ends: expires_at };
+    let certificates = makers.ca.sign(&leaf, key)?;
+    Ok(vec![("certificates".into(), certificates), ("bundle".into(), makers.ca.pem().into())])
 }

@@ -1,7 +1,10 @@
-//! The rules: who may have what, and what an issued credential says. No I/O; time and chance are arguments.
+//! The rules: who is let in, who may have what, and what an issued credential says. No I/O; time and chance are arguments.
 
-mod issue;
-mod policy;
+pub(crate) mod host;
+pub(crate) mod issue;
+pub(crate) mod membership;
+mod pattern;
+pub(crate) mod policy;
+pub(crate) mod token;
 
-pub(crate) use issue::{Issue, Issued, issue};
-pub(crate) use policy::{Decision, Grant, Kind, Policy, RawPolicy};
+pub(crate) use policy::{Decision, Policy, RawPolicy};

@@ -1,39 +1,77 @@
-//! The audit log in SQLite: what was issued to whom, when, until when.
+//! What the control plane keeps: objects that change (hosts, tokens, policy, keys) and the audit log that only grows.
+//!
+//! One writer per process commits both, in groups, and every commit is durable when it returns. An object carries the revision
+//! of its last change: whoever changes it names the revision it has read, and a change made on old ground is refused, so that
+//! of two who spend one token one wins. Readers ask for what is newer than the revision they know.
 
-mod read;
-mod schema;
+pub(crate) mod audit;
+mod sqlite;
 mod writer;
 
-pub(crate) use read::each_record;
-pub(crate) use schema::create;
-pub(crate) use writer::{Audit, NotRecorded};
+pub(crate) use sqlite::{Sqlite, create, failed};
+pub(crate) use writer::{Entry, Log, NotWritten};
 
-/// One issued credential, as the audit log keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Record {
-    /// When it was issued, seconds since 1970.
-    pub(crate) time: i64,
-    /// The host's SPIFFE ID.
-    pub(crate) host: String,
-    /// The credential's name.
-    pub(crate) credential: String,
-    /// The token's `jti`, or the same kind of random name for a secret.
-    pub(crate) jti: String,
-    /// When it ends, seconds since 1970.
-    pub(crate) expires_at: i64,
+/// What kind of object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// A host, under its name.
+    Host,
+    /// An enrolment token, under the SHA-256 of its text.
+    Token,
+    /// The policy in force, under `current`, and the earlier ones under their numbers.
+    Policy,
+    /// A signing key, under its identifier.
+    Key,
+    /// Anything there is one of.
+    Setting,
 }
 
-impl Record {
-    /// One line for a person or a program.
-    pub(crate) fn to_json(&self, id: i64) -> String {
-        protocol::json::object([
-            ("id", id.into()),
-            ("time", self.time.into()),
-            ("host", self.host.as_str().into()),
-            ("credential", self.credential.as_str().into()),
-            ("jti", self.jti.as_str().into()),
-            ("expires_at", self.expires_at.into()),
-        ])
-        .to_string()
+impl Kind {
+    const ALL: [Self; 5] = [Self::Host, Self::Token, Self::Policy, Self::Key, Self::Setting];
+
+    /// Its word in the database.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Host => "host",
+            Kind::Token => "token",
+            Kind::Policy => "policy",
+            Kind::Key => "key",
+            Kind::Setting => "setting",
+        }
+    }
+
+    /// By its word.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
+
+/// One object as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Object {
+    /// What kind.
+    pub(crate) kind: Kind,
+    /// Its name among its kind.
+    pub(crate) name: String,
+    /// The revision of its last change.
+    pub(crate) revision: i64,
+    /// What it says, JSON; `None` once it is deleted.
+    pub(crate) body: Option<String>,
+}
+
+/// One object as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// What kind.
+    pub(crate) kind: Kind,
+    /// Its name among its kind.
+    pub(crate) name: String,
+    /// The revision the change is made on; 0 for an object that there is not.
+    pub(crate) on: i64,
+    /// What it shall say, JSON; `None` to delete it.
+    pub(crate) body: Option<String>,
+}
+
+/// The object was changed by someone else in the meantime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Conflict;

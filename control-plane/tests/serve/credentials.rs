@@ -60,7 +60,7 @@ fn the_record_outlives_a_kill_right_after_the_answer() {
     let records = domain.audit();
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].get("jti"), claims.get("jti"));
-    assert_eq!(records[0].get("host").and_then(Value::as_str), Some("spiffe://example.org/host/web-1"));
+    assert_eq!(records[0].get("host").and_then(Value::as_str), Some("web-1"));
     assert_eq!(records[0].get("expires_at"), claims.get("exp"));
 }
 
@@ -90,7 +90,9 @@ fn refusals_have_a_code_and_words_and_leave_no_record() {
     expect(&server.curl(&web, "/v1/credentials/..%2f", &[]), 404, "request.unknown-path");
     expect(&server.curl(&web, "/", &[]), 404, "request.unknown-path");
     expect(&server.curl(&web, "/v1/time?nonce=xyz", &[]), 400, "request.nonce");
-    expect(&server.curl(&web, "/v1/credentials/db", &["-X", "POST"]), 405, "request.method");
+    expect(&server.curl(&web, "/v1/credentials/db", &["-X", "DELETE"]), 405, "request.method");
+    expect(&server.curl(&web, "/v1/credentials/db", &["-X", "POST"]), 400, "request.body");
+    expect(&server.curl(&web, "/v1/credentials/db", &["-d", &"x".repeat(5000)]), 400, "request.body");
     expect(&server.curl(&web, "/v1/credentials/db", &["-X", "GET", "-d", "body"]), 413, "request.body");
     for uris in [&[][..], &["spiffe://other.example/host/web-1"], &["spiffe://example.org/user/a"], &["spiffe://example.org/host/a", "https://b"]] {
         expect(&server.curl(&domain.identity(uris, 1), "/v1/credentials/db", &[]), 401, "identity.unknown");

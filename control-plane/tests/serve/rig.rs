@@ -10,6 +10,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::TcpStream,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
     sync::{
@@ -110,13 +111,19 @@ impl Domain {
         for name in ["server/server.key", "server/server.crt"] {
             let new = self.path(&format!("{name}.new"));
             fs::copy(&both, &new).unwrap();
+            fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
             fs::rename(new, self.path(name)).unwrap();
         }
         CertificateDer::from_pem_file(both).unwrap()
     }
 
-    /// What `pinnaced audit` prints.
+    /// What `pinnaced audit` prints of issued credentials.
     pub(crate) fn audit(&self) -> Vec<Value> {
+        self.records().into_iter().filter(|record| record.get("event").and_then(Value::as_str) == Some("issued")).collect()
+    }
+
+    /// All that `pinnaced audit` prints.
+    pub(crate) fn records(&self) -> Vec<Value> {
         let printed = pinnaced(&self.dir, &["audit"]);
         assert!(printed.status.success(), "{printed:?}");
         String::from_utf8(printed.stdout).unwrap().lines().map(|line| json::parse(line.as_bytes()).unwrap()).collect()

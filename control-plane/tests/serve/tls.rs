@@ -1,6 +1,7 @@
 //! What TLS lets in.
 
-use crate::rig::{Domain, Server};
+use crate::rig::{Domain, Reply, Server};
+use protocol::refusal::Refusal;
 use std::io::{Read, Write};
 
 #[test]
@@ -9,10 +10,12 @@ fn nobody_without_a_certificate_of_this_ca_gets_to_ask() {
     let server = Server::start(&domain);
     let url = format!("https://{}/v1/credentials/db", server.hosts);
     for version in [["--tlsv1.2", "--tls-max", "1.2"], ["--tlsv1.3", "--tls-max", "1.3"]] {
-        assert_eq!(server.fetch(&url, &version).status, 0);
-        assert_eq!(server.curl(&other.host("web-1"), "/v1/credentials/db", &version).status, 0);
+        let refused = |reply: Reply| (reply.status, Refusal::from_json(reply.body.as_bytes()).map(|refusal| refusal.code).unwrap_or_default());
+        assert_eq!(refused(server.fetch(&url, &version)), (401, "identity.none".into()));
+        let stranger = other.host("web-1");
+        assert_eq!(refused(server.curl(&stranger, "/v1/credentials/db", &version)), (401, "identity.unknown-authority".into()));
         let expired = domain.identity(&["spiffe://example.org/host/web-1"], -1);
-        assert_eq!(server.curl(&expired, "/v1/credentials/db", &version).status, 0);
+        assert_eq!(refused(server.curl(&expired, "/v1/credentials/db", &version)), (401, "identity.expired".into()));
     }
     let old = server.curl(&domain.host("web-1"), "/v1/credentials/db", &["--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0"]);
     assert_eq!(old.status, 0, "TLS 1.1 was let in: {}", old.complaint);

@@ -1,0 +1,104 @@
+//! A credential for a host: policy, signature, durable record, answer, in this order.
+
+use super::{ControlPlane, Reply, Visitor, admission, membership::proved, reply};
+use crate::{
+    service::{
+        Decision,
+        issue::{self, Asked, Issued, Makers, NotIssued},
+    },
+    store::{Entry, NotWritten},
+};
+use hyper::StatusCode;
+use protocol::{identity::HostId, membership::KeyRequest};
+use std::sync::Arc;
+
+/// Answers the request for one credential.
+pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, name: &str, key: Option<KeyRequest>, now: i64) -> Result<Reply, Box<Reply>> {
+    let guest = admission::admit(plane, visitor, now)?;
+    if let Some(asked) = &key
+        && !proved(visitor, "credential", name, &asked.key, &asked.proof)
+    {
+        let words = ["the credential was not issued", "the proof that the host holds the key does not hold", "report it"];
+        return Err(Box::new(reply::refuse(StatusCode::FORBIDDEN, "credential.key-unproven", words)));
+    }
+    let Issued { answer, event } = decide_and_sign(plane, &guest, name, key, now)?;
+    if let Err(not_written) = plane.log.write(Entry { event, changes: Vec::new() }).await {
+        tracing::error!(event = "not-issued", host = %guest.id, credential = name, because = ?not_written);
+        return Err(Box::new(unrecorded(not_written)));
+    }
+    plane.metrics.issued(name);
+    tracing::debug!(event = "issued", host = %guest.id, credential = name);
+    Ok(reply::json(answer.to_json()))
+}
+
+fn decide_and_sign(plane: &ControlPlane, guest: &admission::Guest, name: &str, key: Option<KeyRequest>, now: i64) -> Result<Issued, Box<Reply>> {
+    let host = &guest.id;
+    let policy = plane.policy.load();
+    let grant = match policy.decide(host, &guest.labels, name) {
+        Decision::Granted(grant) => grant,
+        Decision::Denied => return Err(Box::new(denied(host, name))),
+        Decision::Unknown => return Err(Box::new(unknown(host, name))),
+    };
+    let id = random_name().ok_or_else(|| Box::new(unsigned(host, name)))?;
+    let key = key.map(|asked| asked.key);
+    let asked = Asked { host, labels: &guest.labels, credential: name, key, printed: None, id, now };
+    let makers = Makers { issuer: &plane.issuer, signer: plane.signer.as_ref(), ca: &plane.ca };
+    issue::issue(grant, &asked, &makers).map_err(|not_issued| Box::new(refusal(host, name, &not_issued)))
+}
+
+/// 128 bits of chance.
+fn random_name() -> Option<String> {
+    let mut bytes = [0_u8; 16];
+    aws_lc_rs::rand::fill(&mut bytes).ok().map(|()| protocol::hex_encode(&bytes))
+}
+
+fn refusal(host: &HostId, name: &str, not_issued: &NotIssued) -> Reply {
+    match not_issued {
+        NotIssued::Unsigned => unsigned(host, name),
+        NotIssued::KeyNeeded => {
+            let words =
+                ["the credential was not issued", "it is made over a key of the host's own", "write key = \"ed25519\" in the site's credential"];
+            reply::refuse(StatusCode::BAD_REQUEST, "credential.key-needed", words)
+        }
+        NotIssued::KeyNotTaken => {
+            let words = ["the credential was not issued", "it has no key of the host's own", "take key = \"ed25519\" out of the site's credential"];
+            reply::refuse(StatusCode::BAD_REQUEST, "credential.key-not-taken", words)
+        }
+        NotIssued::NoLabel(label) => {
+            tracing::info!(event = "refused", code = "policy.label-missing", host = %host, credential = name, label);
+            let because = format!("the policy speaks of the label {label}, and {host} has none");
+            let words = ["the credential is not for this host", because.as_str(), "label the host, or change the policy"];
+            reply::refuse(StatusCode::FORBIDDEN, "policy.label-missing", words)
+        }
+    }
+}
+
+fn denied(host: &HostId, name: &str) -> Reply {
+    tracing::info!(event = "refused", code = "policy.denied", host = %host, credential = name);
+    let because = format!("no rule of the policy lets {host} have {name}");
+    let words = ["the credential is not for this host", because.as_str(), "add the host to the credential's policy"];
+    reply::refuse(StatusCode::FORBIDDEN, "policy.denied", words)
+}
+
+fn unknown(host: &HostId, name: &str) -> Reply {
+    tracing::info!(event = "refused", code = "policy.unknown-credential", host = %host, credential = name);
+    let because = format!("the policy holds no credential {name}");
+    let words = ["there is no such credential", because.as_str(), "check the credential's name in the site and in the policy"];
+    reply::refuse(StatusCode::NOT_FOUND, "policy.unknown-credential", words)
+}
+
+fn unsigned(host: &HostId, name: &str) -> Reply {
+    tracing::error!(event = "not-issued", host = %host, credential = name, because = "the signing key did not sign");
+    reply::come_again("issuer.unsigned", ["the credential was not issued", "the signing key did not sign", "check the control plane's log"])
+}
+
+/// A 503: what is not durable has not happened.
+pub(super) fn unrecorded(not_written: NotWritten) -> Reply {
+    let because = match not_written {
+        NotWritten::Full => "too many audit records wait for the disk",
+        NotWritten::Failed => "its audit record could not be written",
+        NotWritten::Late => "its audit record was not written in time",
+        NotWritten::Conflict => "somebody else changed the same at the same time",
+    };
+    reply::come_again("audit.unavailable", ["nothing was issued", because, "check the disk of the control plane's database"])
+}

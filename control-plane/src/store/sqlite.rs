@@ -1,0 +1,172 @@
+//! The store in one file: SQLite with a write-ahead log and `synchronous=FULL`, so that a commit is on the disk when it returns.
+
+use super::{
+    Change, Conflict, Kind, Object,
+    audit::{Chain, Event, Record},
+};
+use crate::failure::Failure;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::{path::Path, time::Duration};
+
+/// No index beside the keys: the log is written on every issue and read seldom.
+const TABLES: &str = "CREATE TABLE objects (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    body TEXT,
+    PRIMARY KEY (kind, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX objects_by_revision ON objects (revision);
+CREATE TABLE audit (
+    writer TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (writer, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoints (
+    writer TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    line TEXT NOT NULL,
+    PRIMARY KEY (writer)
+) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 2;";
+const VERSION: i64 = 2;
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// Makes a database that does not exist yet.
+pub(crate) fn create(path: &Path) -> Result<(), Failure> {
+    crate::files::make(path, crate::files::Readers::Owner, "")?;
+    let make = || -> rusqlite::Result<()> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.execute_batch(TABLES)
+    };
+    make().map_err(|error| failed(path, &error))
+}
+
+/// One connection to the file.
+pub(crate) struct Sqlite(Connection);
+
+impl Sqlite {
+    /// Opens a database that exists.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let open = || -> rusqlite::Result<(Connection, i64)> {
+            let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+            connection.busy_timeout(BUSY_WAIT)?;
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            connection.pragma_update(None, "synchronous", "full")?;
+            let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok((connection, version))
+        };
+        match open() {
+            Ok((connection, VERSION)) => Ok(Self(connection)),
+            Ok((_, version)) => Err(Failure::new(
+                format!("cannot use {}", path.display()),
+                format!("its schema is version {version}, and this program knows version {VERSION}"),
+                "run the pinnaced that made it",
+            )),
+            Err(error) => Err(failed(path, &error)),
+        }
+    }
+
+    /// Where a writer's chain ends.
+    pub(super) fn chain(&self, writer: &str) -> rusqlite::Result<Chain> {
+        let mut statement = self.0.prepare("SELECT number, hash FROM audit WHERE writer = ?1 ORDER BY number DESC LIMIT 1")?;
+        let end = statement.query_row([writer], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        Ok(end.map_or_else(|| Chain::new(writer), |(number, hash)| Chain { writer: writer.into(), number, hash }))
+    }
+
+    /// Commits all entries, each with its own outcome: one whose changes conflict leaves nothing. An error leaves nothing of any.
+    pub(super) fn commit<'a>(
+        &mut self,
+        chain: &mut Chain,
+        entries: impl Iterator<Item = (&'a Event, &'a [Change])>,
+    ) -> rusqlite::Result<Vec<Result<i64, Conflict>>> {
+        let mut end = chain.clone();
+        let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut outcomes = Vec::new();
+        {
+            let mut insert = transaction.prepare_cached("INSERT INTO audit (writer, number, body, hash) VALUES (?1, ?2, ?3, ?4)")?;
+            for (event, changes) in entries {
+                let outcome = if changes.is_empty() { Ok(0) } else { change_all(&transaction, changes)? };
+                if outcome.is_ok() {
+                    let Record { number, body, hash } = end.append(event);
+                    insert.execute(params![end.writer, number, body, hash])?;
+                }
+                outcomes.push(outcome);
+            }
+        }
+        transaction.commit()?;
+        *chain = end;
+        Ok(outcomes)
+    }
+
+    /// All objects that changed after `revision`, in the order of their changes.
+    pub(crate) fn since(&self, revision: i64) -> rusqlite::Result<Vec<Object>> {
+        let mut statement = self.0.prepare_cached("SELECT kind, name, revision, body FROM objects WHERE revision > ?1 ORDER BY revision")?;
+        let rows = statement.query_map([revision], |row| {
+            Ok((row.get::<_, String>(0)?, Object { kind: Kind::Setting, name: row.get(1)?, revision: row.get(2)?, body: row.get(3)? }))
+        })?;
+        // An object of a kind that only a newer program knows is not ours to read.
+        let known = |(kind, object): (String, Object)| Kind::parse(&kind).map(|kind| Object { kind, ..object });
+        rows.filter_map(|row| row.map(known).transpose()).collect()
+    }
+
+    /// Calls `each` with every line of the audit log: the records of each chain, oldest first, and then the checkpoints.
+    pub(crate) fn each_line<E>(&self, mut each: impl FnMut(&str) -> Result<(), E>) -> rusqlite::Result<Result<(), E>> {
+        // One transaction, so that the checkpoints are those of these records.
+        let transaction = self.0.unchecked_transaction()?;
+        let checkpoints = transaction
+            .prepare("SELECT line FROM checkpoints ORDER BY writer")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<Vec<String>, _>>()?;
+        let mut statement = transaction.prepare("SELECT number, body, hash FROM audit ORDER BY writer, number")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let record = Record { number: row.get(0)?, body: row.get(1)?, hash: row.get(2)? };
+            if let Err(error) = each(&record.exported()) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(checkpoints.iter().try_for_each(|line| each(line)))
+    }
+
+    /// Keeps the newest checkpoint of a writer.
+    pub(super) fn keep_checkpoint(&self, writer: &str, number: i64, line: &str) -> rusqlite::Result<()> {
+        self.0.execute("INSERT OR REPLACE INTO checkpoints (writer, number, line) VALUES (?1, ?2, ?3)", params![writer, number, line]).map(|_| ())
+    }
+}
+
+/// All of the changes or none: on a conflict what was changed before it is undone.
+fn change_all(transaction: &Transaction<'_>, changes: &[Change]) -> rusqlite::Result<Result<i64, Conflict>> {
+    let revision: i64 = transaction.prepare_cached("SELECT coalesce(max(revision), 0) + 1 FROM objects")?.query_row([], |row| row.get(0))?;
+    transaction.execute_batch("SAVEPOINT entry")?;
+    for change in changes {
+        if !change_one(transaction, change, revision)? {
+            transaction.execute_batch("ROLLBACK TO entry; RELEASE entry")?;
+            return Ok(Err(Conflict));
+        }
+    }
+    transaction.execute_batch("RELEASE entry")?;
+    Ok(Ok(revision))
+}
+
+/// Whether the object was what the change was made on.
+fn change_one(transaction: &Transaction<'_>, change: &Change, revision: i64) -> rusqlite::Result<bool> {
+    const NEW: &str = "INSERT INTO objects (kind, name, revision, body) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (kind, name) DO UPDATE SET revision = excluded.revision, body = excluded.body WHERE objects.body IS NULL";
+    const OLD: &str = "UPDATE objects SET revision = ?3, body = ?4 WHERE kind = ?1 AND name = ?2 AND revision = ?5 AND body IS NOT NULL";
+    let (kind, name, body) = (change.kind.name(), &change.name, &change.body);
+    let changed = if change.on == 0 {
+        transaction.prepare_cached(NEW)?.execute(params![kind, name, revision, body])?
+    } else {
+        transaction.prepare_cached(OLD)?.execute(params![kind, name, revision, body, change.on])?
+    };
+    Ok(changed == 1)
+}
+
+/// What a failing database means to a person.
+pub(crate) fn failed(path: &Path, error: &rusqlite::Error) -> Failure {
+    Failure::new(format!("cannot use the database {}", path.display()), error, "check the path, its owner and free space")
+}
