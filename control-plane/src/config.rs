@@ -45,8 +45,10 @@ pub(crate) struct Listen {
 pub(crate) struct Limits {
     /// Open connections per listener.
     pub(crate) connections: u32,
-    /// Requests answered at one time; one more gets a 503 with Retry-After.
+    /// Requests answered at one time.
     pub(crate) requests: u32,
+    /// Requests that wait for their turn; one more sends somebody away with a 503 and Retry-After.
+    pub(crate) waiting: u32,
     handshake_seconds: u64,
     header_seconds: u64,
     connection_seconds: u64,
@@ -61,6 +63,7 @@ impl Default for Limits {
         Self {
             connections: 1000,
             requests: 256,
+            waiting: 1024,
             handshake_seconds: 10,
             header_seconds: 5,
             connection_seconds: 60,

@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     connections: Family<One, Gauge>,
     handshakes_failed: Family<Two, Counter>,
     accepts_failed: Counter,
+    sent_away: Counter,
     audit_commit: Histogram,
     audit_group: Histogram,
     audit_failed: Counter,
@@ -43,6 +44,7 @@ impl Metrics {
             connections: Family::default(),
             handshakes_failed: Family::default(),
             accepts_failed: Counter::default(),
+            sent_away: Counter::default(),
             audit_commit: Histogram::new(exponential_buckets(0.0001, 2.0, 16)),
             audit_group: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
             audit_failed: Counter::default(),
@@ -62,6 +64,7 @@ impl Metrics {
         registry.register("connections", "Open connections, by listener", self.connections.clone());
         registry.register("handshakes_failed", "TLS handshakes that failed, by listener and cause", self.handshakes_failed.clone());
         registry.register("accepts_failed", "Connections that could not be accepted", self.accepts_failed.clone());
+        registry.register("requests_sent_away", "Requests answered with 503 because there was no turn", self.sent_away.clone());
         registry.register_with_unit("audit_commit", "Time to make a group of audit records durable", Unit::Seconds, self.audit_commit.clone());
         registry.register("audit_group_records", "Audit records per commit", self.audit_group.clone());
         registry.register("audit_failed", "Commits of the audit log that failed", self.audit_failed.clone());
@@ -108,6 +111,11 @@ impl Metrics {
     /// A connection could not be accepted.
     pub(crate) fn accept_failed(&self) {
         self.accepts_failed.inc();
+    }
+
+    /// A request found no turn.
+    pub(crate) fn sent_away(&self) {
+        self.sent_away.inc();
     }
 
     /// A group of audit records was committed, or not.

@@ -1,6 +1,9 @@
 //! What hosts ask: a credential, the signed time, who they are, a certificate.
 
-use super::{ControlPlane, Reply, Visitor, admission, credential, membership, now, reply};
+use super::{
+    ControlPlane, Reply, Visitor, admission, credential, membership, now, reply,
+    room::{STRANGERS, SentAway},
+};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::{Method, Request, StatusCode, body::Body};
@@ -30,11 +33,16 @@ where
         Ok(call) => call,
         Err(refusal) => return *refusal,
     };
-    let Ok(_turn) = plane.requests.try_acquire() else {
-        let words = ["the request was put off", "as many requests as allowed are being answered", "come again after Retry-After"];
-        return reply::come_again("overload.requests", words);
-    };
     let now = now();
+    let who = visitor.name(now).unwrap_or(STRANGERS);
+    let _guest = match plane.room.enter(who, held(&request)).await {
+        Ok(guest) => guest,
+        Err(SentAway { spread_seconds }) => {
+            plane.metrics.sent_away();
+            let words = ["the request was put off", "more requests came than can be answered in time", "come again after Retry-After"];
+            return reply::come_again_within("overload.requests", words, spread_seconds);
+        }
+    };
     let answered = match call {
         Call::Time(nonce) => Ok(reply::json(plane.time.answer(&nonce, now).to_json())),
         Call::Whoami => whoami(plane, visitor, now),
@@ -69,6 +77,12 @@ fn decode<B>(request: &Request<B>) -> Result<Call, Box<Reply>> {
         (None, "/v1/time") => nonce(request).map(Call::Time),
         _ => Err(Box::new(reply::nothing_there())),
     }
+}
+
+/// For how many seconds more the credential held is good, as the host reckons; it decides nothing but who goes first.
+fn held<B>(request: &Request<B>) -> u64 {
+    let text = request.headers().get("pinnace-held").and_then(|value| value.to_str().ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 fn nonce<B>(request: &Request<B>) -> Result<String, Box<Reply>> {

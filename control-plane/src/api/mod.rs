@@ -7,9 +7,11 @@ pub(crate) mod hosts;
 mod membership;
 pub(crate) mod public;
 mod reply;
+mod room;
 mod visitor;
 
 pub(crate) use reply::Reply;
+pub(crate) use room::Room;
 pub(crate) use visitor::{Certificate, Standing, Visitor};
 
 use crate::{
@@ -25,7 +27,6 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
     time::{SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::Semaphore;
 
 /// All that answering takes.
 pub(crate) struct ControlPlane {
@@ -47,8 +48,8 @@ pub(crate) struct ControlPlane {
     pub(crate) time: issuers::time::Key,
     /// Keeps what was issued and what was changed.
     pub(crate) log: Log,
-    /// Bounds the requests answered at one time.
-    pub(crate) requests: Semaphore,
+    /// Bounds the requests answered at one time, and says who goes first.
+    pub(crate) room: Arc<Room>,
     /// Where the store is, for what is read from it.
     pub(crate) store: PathBuf,
     /// Counts.

@@ -40,12 +40,17 @@ pub(super) fn refuse(status: StatusCode, code: &str, [error, because, hint]: [&s
     reply
 }
 
-/// A 503 that says when to come again: 1 to 8 seconds, at random, so that those sent away do not come back together.
+/// A 503 that says when to come again: 1 to 8 seconds.
 pub(super) fn come_again(code: &str, words: [&str; 3]) -> Reply {
-    let mut chance = [0_u8];
+    come_again_within(code, words, 8)
+}
+
+/// A 503 that says when to come again: 1 to `spread` seconds, at random, so that those sent away do not come back together.
+pub(super) fn come_again_within(code: &str, words: [&str; 3], spread: u64) -> Reply {
+    let mut chance = [0; 8];
     // Without chance all wait one second.
     let _ = aws_lc_rs::rand::fill(&mut chance);
-    let seconds = u16::from(chance[0] % 8) + 1;
+    let seconds = u64::from_le_bytes(chance) % spread.max(1) + 1;
     let mut reply = refuse(StatusCode::SERVICE_UNAVAILABLE, code, words);
     reply.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     reply

@@ -16,6 +16,14 @@ pub(crate) struct Visitor {
     pub(crate) binding: Option<[u8; BINDING_BYTES]>,
 }
 
+impl Visitor {
+    /// The name of the host, if it shows a valid certificate of ours.
+    pub(crate) fn name(&self, now: i64) -> Option<&str> {
+        let certificate = self.certificate.as_ref().filter(|certificate| certificate.standing_at(now) == Standing::Ours)?;
+        certificate.host.as_ref().ok().map(HostId::host)
+    }
+}
+
 /// A client's certificate.
 #[derive(Debug)]
 pub(crate) struct Certificate {

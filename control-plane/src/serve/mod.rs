@@ -5,7 +5,7 @@ mod connection;
 mod descriptors;
 
 use crate::{
-    api::ControlPlane,
+    api::{ControlPlane, Room},
     cli,
     config::{Config, Limits},
     failure::Failure,
@@ -77,7 +77,7 @@ fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, tls::Configs),
         time,
         log,
         store: files.database.clone(),
-        requests: Semaphore::new(config.limits.requests as usize),
+        room: Room::new(config.limits.requests as usize, config.limits.waiting as usize),
         metrics,
         draining: AtomicBool::new(false),
     };

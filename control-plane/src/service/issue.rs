@@ -3,6 +3,7 @@
 use super::{
     host::Labels,
     policy::{Grant, Jwt, Kind, X509},
+    schedule::next_fetch,
 };
 use crate::{
     issuers::{Signer, Unsigned, ca, jwt},
@@ -70,7 +71,7 @@ impl From<Unsigned> for NotIssued {
     }
 }
 
-/// Issues what `grant` grants. The next fetch is due at half the lifetime, spread over a tenth of it.
+/// Issues what `grant` grants.
 pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Result<Issued, NotIssued> {
     let expires_at = asked.now.saturating_add(grant.lifetime_seconds);
     let (kind, token, fields) = match (&grant.kind, asked.key) {
@@ -83,6 +84,7 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
         (Kind::Jwt(_) | Kind::Fields(_) | Kind::Program(_), Some(_)) => return Err(NotIssued::KeyNotTaken),
     };
     let subject = asked.host.to_string();
+    let (fetch_after, fetch_window) = next_fetch(asked.host.host(), grant.lifetime_seconds, asked.now);
     let event = Event::new("issued", asked.now)
         .with("host", asked.host.host())
         .with("credential", asked.credential)
@@ -96,8 +98,8 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
         issued_at: asked.now,
         expires_at,
         expires_in: grant.lifetime_seconds,
-        fetch_after: grant.lifetime_seconds / 2,
-        fetch_window: grant.lifetime_seconds / 10,
+        fetch_after,
+        fetch_window,
         token,
         fields,
     };

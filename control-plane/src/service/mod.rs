@@ -5,6 +5,7 @@ pub(crate) mod issue;
 pub(crate) mod membership;
 mod pattern;
 pub(crate) mod policy;
+mod schedule;
 pub(crate) mod token;
 
 pub(crate) use policy::{Decision, Policy, RawPolicy};

@@ -21,7 +21,8 @@ fn the_same_get_brings_a_verifiable_token_over_tls_1_2_and_1_3() {
         assert!(reply.head.contains(&format!("content-length: {}", reply.body.len())) && reply.head.contains("application/json"));
         let answer = Answer::from_json(reply.body.as_bytes()).unwrap();
         assert_eq!((answer.kind, answer.subject.as_str(), answer.credential.as_str()), (Kind::Jwt, "spiffe://example.org/host/web-1", "db"));
-        assert_eq!((answer.expires_in, answer.fetch_after, answer.fetch_window), (3600, 1800, 360));
+        assert_eq!((answer.expires_in, answer.fetch_window), (3600, 180));
+        assert!((900..=2700).contains(&answer.fetch_after), "a phase of the host's own: {}", answer.fetch_after);
         let claims = verified(&server, &answer.token);
         assert_eq!(claims.get("sub").and_then(Value::as_str), Some(answer.subject.as_str()));
         assert_eq!(claims.get("iss").and_then(Value::as_str), Some("https://cp.example.org:8444"));

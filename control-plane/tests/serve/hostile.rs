@@ -66,7 +66,7 @@ fn assert_cut(stream: &mut impl Read) {
 #[test]
 fn a_held_database_stops_issuing_and_a_full_house_says_when_to_come_again() {
     let domain = Domain::new();
-    domain.set("requests", 1);
+    domain.set("requests", 1).set("waiting", 0);
     let server = Server::start(&domain);
     let web = domain.host("web-1");
     let holder = rusqlite::Connection::open(domain.path("pinnaced.db")).unwrap();
