@@ -5,6 +5,8 @@ mod bench;
 mod demo;
 mod dist;
 mod layers;
+mod load;
+mod server;
 mod shell;
 mod test;
 
@@ -18,6 +20,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   reproduce  build it in two folders and compare the bytes
   size    the stamped client's size and crate count against their limits
   bench   [client|server]: the client and the server beside their peers
+  load    [--hosts N] [--within SECONDS]: a fleet that comes back all at once
   layers  who imports whom, and which crates the client is made of";
 
 fn main() -> ExitCode {
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
         "reproduce" => dist::prepare().and_then(|()| dist::reproduce()),
         "size" => dist::size(),
         "bench" => bench::run(&env::args().skip(2).collect::<Vec<_>>()),
+        "load" => load::run(&env::args().skip(2).collect::<Vec<_>>()),
         "layers" => layers::run(),
         _ => Err(USAGE.to_owned()),
     };

@@ -2,8 +2,9 @@
 
 use super::{
     Limit,
-    peers::{Bench, Server, release},
+    peers::{Bench, url},
 };
+use crate::server::{Server, release};
 use crate::shell::{Done, has, output, root, run as run_command};
 use std::{
     fs,
@@ -97,7 +98,7 @@ impl Peers {
     }
 
     fn contenders(&self, bench: &Bench, server: &Server, memory: &Path) -> Done<Vec<Contender>> {
-        let (url, ca, id) = (server.url(), bench.ca(), bench.identity.as_str());
+        let (url, ca, id) = (url(server), bench.ca(), bench.identity.as_str());
         let mut all = vec![
             pinnace(bench, server, "pinnace", &memory.join(server.name))?,
             pinnace(bench, server, "pinnace, on disk", &bench.folder.join(format!("host-{}", server.name)))?,

@@ -2,15 +2,14 @@
 
 use crate::{
     dist,
+    server::{self, Server, release},
     shell::{Done, cargo, has, output, root, run as run_command},
 };
-use serde_json::Value;
 use std::{
     fs,
-    io::{BufRead, BufReader},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -71,13 +70,7 @@ impl Bench {
 
     /// `pinnaced` on this trust domain, its audit records on the disk under the temporary folder.
     pub(super) fn pinnaced(&self) -> Done<Server> {
-        let any = "127.0.0.1:0";
-        let mut command = release("pinnaced");
-        command.args(["serve", "--dir", &self.domain, "--listen-hosts", any, "--listen-public", any, "--listen-admin", any]);
-        Server::start("pinnaced", &mut command, |line| {
-            let event: Value = serde_json::from_str(line).ok()?;
-            event["hosts"].as_str().filter(|_| event["event"] == "listening").map(str::to_owned)
-        })
+        server::pinnaced(&self.domain)
     }
 
     /// Go's net/http, signing the same token with the same key.
@@ -114,57 +107,13 @@ impl Bench {
 
     /// The body that a server gives this host.
     pub(super) fn body(&self, server: &Server) -> Done<String> {
-        output(Command::new("curl").args(["-q", "-sS", "--fail", "--noproxy", "*", "--cacert", &self.ca(), "--cert", &self.identity, &server.url()]))
+        output(Command::new("curl").args(["-q", "-sS", "--fail", "--noproxy", "*", "--cacert", &self.ca(), "--cert", &self.identity, &url(server)]))
     }
 }
 
-/// A server process.
-pub(super) struct Server {
-    pub(super) name: &'static str,
-    pub(super) address: String,
-    child: Child,
-}
-
-impl Server {
-    /// Starts it and waits until `ready` finds its address in a line of its output.
-    fn start(name: &'static str, command: &mut Command, ready: impl Fn(&str) -> Option<String>) -> Done<Self> {
-        let mut child = command.stdout(Stdio::piped()).spawn().map_err(|cause| format!("{name}: {cause}"))?;
-        let stdout = child.stdout.take();
-        let mut server = Self { name, address: String::new(), child };
-        let mut lines = BufReader::new(stdout.ok_or("no output")?).lines().map_while(Result::ok);
-        server.address = lines.by_ref().find_map(|line| ready(&line)).ok_or_else(|| format!("{name} ended before it listened"))?;
-        thread::spawn(move || lines.for_each(drop));
-        Ok(server)
-    }
-
-    pub(super) fn url(&self) -> String {
-        format!("https://{}{CREDENTIAL}", self.address)
-    }
-
-    pub(super) fn port(&self) -> &str {
-        self.address.rsplit(':').next().unwrap_or_default()
-    }
-
-    /// User and system time of the whole process so far, in seconds: fields 14 and 15 of proc(5), in ticks of 1/100 s.
-    pub(super) fn cpu_seconds(&self) -> Done<f64> {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let stat = fs::read_to_string(&path).map_err(|cause| format!("{path}: {cause}"))?;
-        let after_name = stat.rsplit(')').next().unwrap_or_default();
-        let ticks: Vec<f64> = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
-        if ticks.len() == 2 { Ok(ticks.iter().sum::<f64>() / 100.0) } else { Err(format!("{path} is not as expected")) }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// One of ours, as released.
-pub(super) fn release(name: &str) -> Command {
-    Command::new(root().join("target/release").join(name))
+/// Where the one credential is.
+pub(super) fn url(server: &Server) -> String {
+    format!("https://{}{CREDENTIAL}", server.address)
 }
 
 /// Where a program lies, or a loud word that it is missing.

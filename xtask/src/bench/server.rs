@@ -2,9 +2,12 @@
 
 use super::{
     Limit,
-    peers::{Bench, Server},
+    peers::{Bench, url},
 };
-use crate::shell::{Done, output};
+use crate::{
+    server::Server,
+    shell::{Done, output},
+};
 use std::process::Command;
 
 const ROUNDS: usize = 10;
@@ -52,7 +55,7 @@ pub(super) fn run(bench: &Bench) -> Done<Vec<Limit>> {
 /// One round of load; every connection must have used one and the same key exchange.
 fn connect(load: &str, bench: &Bench, server: &Server) -> Done<String> {
     let counts = [CONNECTIONS.to_string(), AT_ONCE.to_string()];
-    let said = output(Command::new(load).arg(server.url()).arg(bench.ca()).arg(&bench.identity).args(counts))?;
+    let said = output(Command::new(load).arg(url(server)).arg(bench.ca()).arg(&bench.identity).args(counts))?;
     let expected = CONNECTIONS.to_string();
     match said.split_whitespace().collect::<Vec<_>>().as_slice() {
         [exchange, count] if *count == expected => Ok((*exchange).to_owned()),
