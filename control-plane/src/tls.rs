@@ -8,6 +8,7 @@ mod known;
 use crate::{config::Files, failure::Failure, files};
 use arc_swap::ArcSwap;
 use known::Known;
+pub(crate) use known::Whom;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -24,6 +25,7 @@ pub(crate) struct Configs {
     pub(crate) public: Arc<ServerConfig>,
     /// When the server certificate ends, seconds since 1970.
     pub(crate) certificate_ends: i64,
+    known: Arc<Known>,
 }
 
 /// Where connections find the newest [`Configs`].
@@ -34,11 +36,16 @@ impl Configs {
     pub(crate) fn load(files: &Files) -> Result<Self, Failure> {
         let provider = Arc::new(provider());
         let chain = files::certificates(&files.server_certificate)?;
-        let verifier = client_verifier(files, &provider)?;
+        let known = Arc::new(Known::new(client_verifier(files, &provider)?));
         let certificate_ends = chain.first().and_then(validity).map_or(0, |valid| *valid.end());
-        let hosts = server_config(files, &provider, chain.clone(), Some(verifier))?;
+        let hosts = server_config(files, &provider, chain.clone(), Some(Arc::clone(&known) as Arc<dyn ClientCertVerifier>))?;
         let public = server_config(files, &provider, chain, None)?;
-        Ok(Self { hosts: Arc::new(hosts), public: Arc::new(public), certificate_ends })
+        Ok(Self { hosts: Arc::new(hosts), public: Arc::new(public), certificate_ends, known })
+    }
+
+    /// Whom a client certificate identifies that the hosts' listener has verified.
+    pub(crate) fn whom(&self, leaf: &CertificateDer<'_>) -> Whom {
+        self.known.whom(leaf)
     }
 }
 
@@ -55,7 +62,7 @@ fn client_verifier(files: &Files, provider: &Arc<CryptoProvider>) -> Result<Arc<
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let verifier = builder.build().map_err(|error| unusable(error.to_string()))?;
-    Ok(Arc::new(Known::new(verifier)))
+    Ok(verifier)
 }
 
 fn server_config(

@@ -5,15 +5,22 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 /// The text of `bytes`.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
-        let word = at(0) << 16 | at(1) << 8 | at(2);
-        for index in 0..=chunk.len() {
-            let sextet = word >> (18 - 6 * index) & 63;
-            text.extend(usize::try_from(sextet).ok().and_then(|sextet| ALPHABET.get(sextet)).map(|byte| char::from(*byte)));
-        }
+    let (triples, rest) = bytes.as_chunks::<3>();
+    for [first, second, third] in triples {
+        push(&mut text, [*first, *second, *third], 4);
+    }
+    match *rest {
+        [first] => push(&mut text, [first, 0, 0], 2),
+        [first, second] => push(&mut text, [first, second, 0], 3),
+        _ => (),
     }
     text
+}
+
+fn push(text: &mut String, [first, second, third]: [u8; 3], digits: usize) {
+    let sextets = [first >> 2, first << 4 | second >> 4, second << 2 | third >> 6, third];
+    let digit = |sextet: u8| ALPHABET.get(usize::from(sextet & 63)).map_or('A', |byte| char::from(*byte));
+    text.extend(sextets.into_iter().take(digits).map(digit));
 }
 
 #[cfg(test)]

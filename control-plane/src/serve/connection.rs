@@ -4,7 +4,7 @@ use super::accept::Door;
 use crate::{
     api::{self, ControlPlane, Identity, Reply, Unidentified},
     config::Limits,
-    tls::Configs,
+    tls::{Configs, Whom},
 };
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -54,7 +54,7 @@ pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &ControlPlane,
         }
     };
     let Some(stream) = shake_hands(&guest, stream, plane, config).await else { return };
-    let identity = identify(&stream);
+    let identity = identify(&stream, configs);
     converse(guest, stream, Desk { door, plane, identity: &identity }).await;
 }
 
@@ -80,9 +80,9 @@ async fn shake_hands(guest: &Guest, stream: TcpStream, plane: &ControlPlane, con
     None
 }
 
-fn identify(stream: &TlsStream<TcpStream>) -> Result<Identity, Unidentified> {
-    let chain = stream.get_ref().1.peer_certificates();
-    chain.and_then(<[_]>::first).ok_or(Unidentified::Unreadable).and_then(|certificate| Identity::of(certificate))
+fn identify(stream: &TlsStream<TcpStream>, configs: &Configs) -> Whom {
+    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    leaf.map_or_else(|| Arc::new(Err(Unidentified::Unreadable)), |leaf| configs.whom(leaf))
 }
 
 /// HTTP/1.1 until either side ends it, the connection's time is up, or the process drains; then what is under way may finish.

@@ -1,6 +1,8 @@
 //! Chains that have been verified once: a host comes back every half lifetime with the same certificate, and the answer to
-//! whether its chain holds is the same until the certificate ends. Possession of the key is still proven in every handshake.
+//! whether its chain holds is the same until the certificate ends, and so is the answer to whom it identifies. Possession of
+//! the key is still proven in every handshake.
 
+use crate::api::{Identity, Unidentified};
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, SignatureScheme,
     client::danger::HandshakeSignatureValid,
@@ -13,17 +15,26 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-/// Some 100 bytes each; when it is full it is emptied.
+/// Some 200 bytes each; when it is full it is emptied.
 const CHAINS_MAX: usize = 32_768;
 
 /// The SHA-256 of a certificate.
 type Fingerprint = [u8; 32];
 
+/// Whom a certificate identifies, or why nobody.
+pub(crate) type Whom = Arc<Result<Identity, Unidentified>>;
+
 /// A verifier that remembers; a reload makes a new one, which remembers nothing.
 #[derive(Debug)]
 pub(super) struct Known {
     verifier: Arc<dyn ClientCertVerifier>,
-    chains: RwLock<HashMap<Fingerprint, RangeInclusive<i64>>>,
+    chains: RwLock<HashMap<Fingerprint, Chain>>,
+}
+
+#[derive(Debug)]
+struct Chain {
+    valid: RangeInclusive<i64>,
+    whom: Whom,
 }
 
 impl Known {
@@ -32,17 +43,24 @@ impl Known {
         Self { verifier, chains: RwLock::default() }
     }
 
-    fn holds(&self, fingerprint: &Fingerprint, now: i64) -> bool {
+    /// Whom the certificate identifies that has been verified in a handshake.
+    pub(super) fn whom(&self, leaf: &CertificateDer<'_>) -> Whom {
         let chains = self.chains.read().unwrap_or_else(PoisonError::into_inner);
-        chains.get(fingerprint).is_some_and(|valid| valid.contains(&now))
+        let known = fingerprint(leaf).and_then(|fingerprint| chains.get(&fingerprint));
+        known.map_or_else(|| Arc::new(Identity::of(leaf)), |chain| Arc::clone(&chain.whom))
     }
 
-    fn remember(&self, fingerprint: Fingerprint, valid: RangeInclusive<i64>) {
+    fn holds(&self, fingerprint: &Fingerprint, now: i64) -> bool {
+        let chains = self.chains.read().unwrap_or_else(PoisonError::into_inner);
+        chains.get(fingerprint).is_some_and(|chain| chain.valid.contains(&now))
+    }
+
+    fn remember(&self, fingerprint: Fingerprint, chain: Chain) {
         let mut chains = self.chains.write().unwrap_or_else(PoisonError::into_inner);
         if chains.len() >= CHAINS_MAX {
             chains.clear();
         }
-        chains.insert(fingerprint, valid);
+        chains.insert(fingerprint, chain);
     }
 }
 
@@ -65,7 +83,7 @@ impl ClientCertVerifier for Known {
         }
         let verified = self.verifier.verify_client_cert(leaf, intermediates, now)?;
         if let (Some(fingerprint), Some(valid)) = (fingerprint, super::validity(leaf)) {
-            self.remember(fingerprint, valid);
+            self.remember(fingerprint, Chain { valid, whom: Arc::new(Identity::of(leaf)) });
         }
         Ok(verified)
     }
