@@ -1,15 +1,23 @@
 //! One connection from its handshake to its end; every stage has a time limit.
 
-use super::accept::Door;
+use super::{
+    accept::Door,
+    farewell::{Farewell, Last},
+};
 use crate::{
     api::{self, ControlPlane, Identity, Reply, Unidentified},
     config::Limits,
     tls::{Configs, Whom},
 };
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{HeaderMap, Request, body::Incoming, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -39,6 +47,7 @@ struct Desk<'a> {
     door: Door,
     plane: &'a ControlPlane,
     identity: &'a Result<Identity, Unidentified>,
+    last: Option<&'a Last>,
 }
 
 /// Serves one connection to its end.
@@ -50,12 +59,13 @@ pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &ControlPlane,
         Door::Public => &configs.public,
         Door::Admin => {
             let nobody = Err(Unidentified::Unreadable);
-            return converse(guest, stream, Desk { door, plane, identity: &nobody }).await;
+            return converse(guest, stream, Desk { door, plane, identity: &nobody, last: None }).await;
         }
     };
+    let (stream, last) = Farewell::new(stream);
     let Some(stream) = shake_hands(&guest, stream, plane, config).await else { return };
     let identity = identify(&stream, configs);
-    converse(guest, stream, Desk { door, plane, identity: &identity }).await;
+    converse(guest, stream, Desk { door, plane, identity: &identity, last: Some(&last) }).await;
 }
 
 async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Reply, Infallible> {
@@ -64,11 +74,15 @@ async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Reply, Inf
         Door::Public => api::public::answer(desk.plane, &request),
         Door::Admin => api::admin::answer(desk.plane, &request),
     };
+    if let Some(last) = desk.last {
+        let close = |headers: &HeaderMap| headers.get(header::CONNECTION).is_some_and(|value| value == "close");
+        last.store(close(request.headers()) || close(reply.headers()), Ordering::Relaxed);
+    }
     desk.plane.metrics.answered(desk.door.name(), reply.status().as_u16());
     Ok(reply)
 }
 
-async fn shake_hands(guest: &Guest, stream: TcpStream, plane: &ControlPlane, config: &Arc<ServerConfig>) -> Option<TlsStream<TcpStream>> {
+async fn shake_hands(guest: &Guest, stream: Farewell, plane: &ControlPlane, config: &Arc<ServerConfig>) -> Option<TlsStream<Farewell>> {
     let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
     let (cause, because) = match timeout(guest.limits.handshake(), handshake).await {
         Ok(Ok(stream)) => return Some(stream),
@@ -80,7 +94,7 @@ async fn shake_hands(guest: &Guest, stream: TcpStream, plane: &ControlPlane, con
     None
 }
 
-fn identify(stream: &TlsStream<TcpStream>, configs: &Configs) -> Whom {
+fn identify(stream: &TlsStream<Farewell>, configs: &Configs) -> Whom {
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     leaf.map_or_else(|| Arc::new(Err(Unidentified::Unreadable)), |leaf| configs.whom(leaf))
 }
