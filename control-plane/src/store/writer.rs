@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 const GROUP_MAX: usize = 512;
 const QUEUE_MAX: usize = 4096;
 /// The least time from one commit's start to the next's, while records come faster than one at a time.
-const PACE: Duration = Duration::from_millis(5);
+const PACE: Duration = Duration::from_millis(8);
 
 /// Why a record is not durable; the credential must not leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
