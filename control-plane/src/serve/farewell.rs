@@ -72,3 +72,32 @@ impl AsyncWrite for Farewell {
         Pin::new(stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    #[tokio::test]
+    async fn last_words_leave_together_and_whole() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut writer, last) = Farewell::new(listener.accept().await.unwrap().0);
+        let mut read = [0_u8; 6];
+        writer.write_all(b"answer").await.unwrap();
+        reader.read_exact(&mut read).await.unwrap();
+        last.store(true, Ordering::Relaxed);
+        for part in [&b"last answer, "[..], b"end"] {
+            writer.write_all(part).await.unwrap();
+            writer.flush().await.unwrap();
+            assert_eq!(reader.try_read(&mut read).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
+        writer.shutdown().await.unwrap();
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, "last answer, end");
+    }
+}

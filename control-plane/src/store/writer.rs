@@ -99,3 +99,56 @@ fn commit(connection: &mut Connection, group: &[Entry]) -> rusqlite::Result<()> 
     }
     transaction.commit()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::each_record;
+
+    const TOGETHER: usize = 8;
+    const TURNS: usize = 20;
+
+    /// And each caller is answered after its own record is there for another reader.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn records_that_come_together_share_commits() {
+        let path = std::env::temp_dir().join(format!("pinnaced-writer-{}.db", std::process::id()));
+        schema::create(&path).unwrap();
+        let metrics = Arc::new(Metrics::new());
+        let (audit, writer) = Audit::open(&path, Duration::from_secs(5), Arc::clone(&metrics)).unwrap();
+        let audit = Arc::new(audit);
+        let callers: Vec<_> = (0..TOGETHER).map(|caller| tokio::spawn(call(Arc::clone(&audit), path.clone(), caller))).collect();
+        for caller in callers {
+            caller.await.unwrap();
+        }
+        let commits = commits_of(&metrics);
+        assert!(commits <= TOGETHER * TURNS / 3, "{commits} commits");
+        drop(audit);
+        writer.join().unwrap();
+        for end in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
+    }
+
+    async fn call(audit: Arc<Audit>, path: std::path::PathBuf, caller: usize) {
+        for turn in 0..TURNS {
+            let expected = record(caller, turn);
+            audit.record(expected.clone()).await.unwrap();
+            let mut found = false;
+            each_record(&path, |_, record| {
+                found |= *record == expected;
+                Ok(())
+            })
+            .unwrap();
+            assert!(found);
+        }
+    }
+
+    fn record(caller: usize, turn: usize) -> Record {
+        Record { time: 1, host: format!("host-{caller}"), credential: "db".into(), jti: turn.to_string(), expires_at: 2 }
+    }
+
+    fn commits_of(metrics: &Metrics) -> usize {
+        let text = metrics.text();
+        text.lines().find_map(|line| line.strip_prefix("pinnaced_audit_group_records_count ")).and_then(|count| count.parse().ok()).unwrap()
+    }
+}

@@ -142,6 +142,7 @@ mod tests {
             assert!(known.verify_client_cert(&bad, &[], now).is_err());
             assert_eq!(known.chains.read().unwrap().len(), 1);
         }
+        assert!(Arc::ptr_eq(&known.whom(&good), &known.whom(&good)), "whom it identifies is remembered too");
         let late = UnixTime::since_unix_epoch(Duration::from_secs(now.as_secs() + 7200));
         assert!(known.verify_client_cert(&good, &[], late).is_err());
     }
