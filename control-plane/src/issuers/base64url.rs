@@ -4,17 +4,23 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 /// The text of `bytes`.
 pub(crate) fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    let mut text = String::new();
+    encode_onto(&mut text, bytes);
+    text
+}
+
+/// Writes the text of `bytes` at the end of `text`.
+pub(crate) fn encode_onto(text: &mut String, bytes: &[u8]) {
+    text.reserve(bytes.len().div_ceil(3) * 4);
     let (triples, rest) = bytes.as_chunks::<3>();
     for [first, second, third] in triples {
-        push(&mut text, [*first, *second, *third], 4);
+        push(text, [*first, *second, *third], 4);
     }
     match *rest {
-        [first] => push(&mut text, [first, 0, 0], 2),
-        [first, second] => push(&mut text, [first, second, 0], 3),
+        [first] => push(text, [first, 0, 0], 2),
+        [first, second] => push(text, [first, second, 0], 3),
         _ => (),
     }
-    text
 }
 
 fn push(text: &mut String, [first, second, third]: [u8; 3], digits: usize) {

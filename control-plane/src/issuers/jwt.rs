@@ -1,7 +1,12 @@
 //! Tokens: JSON Web Tokens (RFC 7519) as compact JWS (RFC 7515 section 7.1).
 
 use super::{Signer, Unsigned, base64url};
-use protocol::json::{self, Value};
+use protocol::json::{self, Quoted, Value};
+use std::fmt::Write;
+
+/// Room for a token and for its payload, as they usually are.
+const TOKEN_BYTES: usize = 768;
+const PAYLOAD_BYTES: usize = 384;
 
 /// What a token says.
 pub(crate) struct Claims<'a> {
@@ -21,24 +26,29 @@ pub(crate) struct Claims<'a> {
 
 /// The signed token.
 pub(crate) fn sign(signer: &dyn Signer, claims: &Claims<'_>) -> Result<String, Unsigned> {
-    let header = json::object([("alg", signer.algorithm().into()), ("kid", signer.key_id().into()), ("typ", "JWT".into())]);
-    let audience = claims.audience.iter().map(|audience| audience.as_str().into()).collect();
-    let payload = json::object([
-        ("iss", claims.issuer.into()),
-        ("sub", claims.subject.into()),
-        ("aud", Value::Array(audience)),
-        ("iat", claims.issued_at.into()),
-        ("nbf", claims.issued_at.into()),
-        ("exp", claims.expires_at.into()),
-        ("jti", claims.id.into()),
-    ]);
-    let mut token = base64url::encode(header.to_string().as_bytes());
+    let mut token = String::with_capacity(TOKEN_BYTES);
+    let header = format!(r#"{{"alg":{},"kid":{},"typ":"JWT"}}"#, Quoted(signer.algorithm()), Quoted(signer.key_id()));
+    base64url::encode_onto(&mut token, header.as_bytes());
     token.push('.');
-    token.push_str(&base64url::encode(payload.to_string().as_bytes()));
+    base64url::encode_onto(&mut token, payload(claims).as_bytes());
     let signature = signer.sign(token.as_bytes())?;
     token.push('.');
-    token.push_str(&base64url::encode(&signature));
+    base64url::encode_onto(&mut token, &signature);
     Ok(token)
+}
+
+/// Written as text, not built as a value: a token is signed for every fetch of every host.
+fn payload(claims: &Claims<'_>) -> String {
+    let Claims { issuer, subject, audience, issued_at, expires_at, id } = claims;
+    let mut text = String::with_capacity(PAYLOAD_BYTES);
+    let (issuer, subject, id) = (Quoted(issuer), Quoted(subject), Quoted(id));
+    // Writing into a String does not fail.
+    let _ = write!(text, r#"{{"iss":{issuer},"sub":{subject},"aud":["#);
+    for (index, audience) in audience.iter().enumerate() {
+        let _ = write!(text, "{}{}", if index == 0 { "" } else { "," }, Quoted(audience));
+    }
+    let _ = write!(text, r#"],"iat":{issued_at},"nbf":{issued_at},"exp":{expires_at},"jti":{id}}}"#);
+    text
 }
 
 /// The JWK Set (RFC 7517 section 5) that verifies those tokens.

@@ -48,6 +48,8 @@ impl Listener {
         let bind = || {
             let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
             socket.set_reuseaddr(true)?;
+            // Linux hands this down to what is accepted.
+            socket.set_nodelay(true)?;
             socket.bind(address)?;
             socket.listen(BACKLOG)
         };
@@ -97,7 +99,6 @@ impl Listener {
     async fn accept(&self) -> io::Result<(OwnedSemaphorePermit, TcpStream, SocketAddr)> {
         let permit = Arc::clone(&self.slots).acquire_owned().await.map_err(io::Error::other)?;
         let (stream, peer) = self.socket.accept().await?;
-        stream.set_nodelay(true)?;
         Ok((permit, stream, peer))
     }
 }

@@ -1,16 +1,25 @@
 //! One connection from its handshake to its end; every stage has a time limit.
 
-use super::accept::Door;
+use super::{
+    accept::Door,
+    farewell::{Farewell, Last},
+};
 use crate::{
     api::{self, ControlPlane, Reply, Visitor},
     config::Limits,
     tls::Configs,
 };
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{HeaderMap, Request, body::Incoming, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use protocol::membership::{BINDING_BYTES, BINDING_LABEL};
 use rustls::ServerConfig;
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -41,6 +50,7 @@ struct Desk<'a> {
     plane: &'a Arc<ControlPlane>,
     visitor: &'a Visitor,
     patience: Duration,
+    last: Option<&'a Last>,
 }
 
 /// Serves one connection to its end.
@@ -50,24 +60,34 @@ pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &Arc<ControlPl
     let config = match door {
         Door::Hosts => &configs.hosts,
         Door::Public => &configs.public,
-        Door::Admin => return converse(guest, stream, plane, &Visitor::default()).await,
+        Door::Admin => {
+            let desk = Desk { door, plane, visitor: &Visitor::default(), patience: guest.limits.header(), last: None };
+            return converse(guest, stream, desk).await;
+        }
     };
+    let (stream, last) = Farewell::new(stream);
     let Some(stream) = shake_hands(&guest, stream, plane, config).await else { return };
     let visitor = identify(&stream, configs);
-    converse(guest, stream, plane, &visitor).await;
+    let desk = Desk { door, plane, visitor: &visitor, patience: guest.limits.header(), last: Some(&last) };
+    converse(guest, stream, desk).await;
 }
 
 async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Reply, Infallible> {
+    let close = |headers: &HeaderMap| headers.get(header::CONNECTION).is_some_and(|value| value == "close");
+    let asked_to_close = close(request.headers());
     let reply = match desk.door {
         Door::Hosts => api::hosts::answer(desk.plane, desk.visitor, request, desk.patience).await,
         Door::Public => api::public::answer(desk.plane, &request),
         Door::Admin => api::admin::answer(desk.plane, &request),
     };
+    if let Some(last) = desk.last {
+        last.store(asked_to_close || close(reply.headers()), Ordering::Relaxed);
+    }
     desk.plane.metrics.answered(desk.door.name(), reply.status().as_u16());
     Ok(reply)
 }
 
-async fn shake_hands(guest: &Guest, stream: TcpStream, plane: &ControlPlane, config: &Arc<ServerConfig>) -> Option<TlsStream<TcpStream>> {
+async fn shake_hands(guest: &Guest, stream: Farewell, plane: &ControlPlane, config: &Arc<ServerConfig>) -> Option<TlsStream<Farewell>> {
     let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
     let (cause, because) = match timeout(guest.limits.handshake(), handshake).await {
         Ok(Ok(stream)) => return Some(stream),
@@ -79,7 +99,7 @@ async fn shake_hands(guest: &Guest, stream: TcpStream, plane: &ControlPlane, con
     None
 }
 
-fn identify(stream: &TlsStream<TcpStream>, configs: &Configs) -> Visitor {
+fn identify(stream: &TlsStream<Farewell>, configs: &Configs) -> Visitor {
     let connection = stream.get_ref().1;
     let chain = connection.peer_certificates().unwrap_or_default();
     let certificate = configs.guard.judge(chain, api::now());
@@ -88,12 +108,11 @@ fn identify(stream: &TlsStream<TcpStream>, configs: &Configs) -> Visitor {
 }
 
 /// HTTP/1.1 until either side ends it, the connection's time is up, or the process drains; then what is under way may finish.
-async fn converse<Io>(guest: Guest, stream: Io, plane: &Arc<ControlPlane>, visitor: &Visitor)
+async fn converse<Io>(guest: Guest, stream: Io, desk: Desk<'_>)
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
     let Guest { door, limits, mut closing, .. } = guest;
-    let desk = Desk { door, plane, visitor, patience: limits.header() };
     let service = service_fn(move |request| answer(desk, request));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header()).max_headers(HEADERS_MAX).max_buf_size(HEAD_BYTES_MAX);

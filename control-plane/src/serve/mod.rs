@@ -3,6 +3,7 @@
 mod accept;
 mod connection;
 mod descriptors;
+mod farewell;
 
 use crate::{
     api::{ControlPlane, Room},

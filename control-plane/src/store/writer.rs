@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 const GROUP_MAX: usize = 512;
 const QUEUE_MAX: usize = 4096;
 /// The least time from one commit's start to the next's, while entries come faster than one at a time.
-const PACE: Duration = Duration::from_millis(5);
+const PACE: Duration = Duration::from_millis(8);
 const CHECKPOINT_PERIOD: Duration = Duration::from_secs(1);
 
 /// What is committed as one: a record of what happens, and the changes that make it happen.

@@ -1,11 +1,14 @@
 //! The credential answer: what `GET /v1/credentials/{name}` brings back.
 
-use crate::json::{self, Value};
+use crate::json::{self, Quoted, Value};
 use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::fmt::{self, Display};
+use core::fmt::{self, Display, Write};
+
+/// Room for the text of one with a token, as it usually is.
+const TEXT_BYTES: usize = 1024;
 
 /// One credential with the times that matter. Instants are the control plane's, in seconds since 1970; spans are seconds.
 #[derive(Clone, PartialEq, Eq)]
@@ -102,27 +105,26 @@ impl Answer {
     /// As it goes over the wire and into the state.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut value = json::object([
-            ("version", 1.into()),
-            ("credential", self.credential.as_str().into()),
-            ("kind", self.kind.name().into()),
-            ("subject", self.subject.as_str().into()),
-            ("issued_at", self.issued_at.into()),
-            ("expires_at", self.expires_at.into()),
-            ("expires_in", self.expires_in.into()),
-            ("fetch_after", self.fetch_after.into()),
-            ("fetch_window", self.fetch_window.into()),
-        ]);
-        if let Value::Object(members) = &mut value {
-            members.push(match self.kind {
-                Kind::Jwt => ("token".to_string(), self.token.as_str().into()),
-                Kind::Secret | Kind::X509 | Kind::Ssh => {
-                    let fields = self.fields.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect();
-                    ("fields".to_string(), Value::Object(fields))
-                }
-            });
+        let mut text = String::with_capacity(TEXT_BYTES);
+        // Writing into a String does not fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    /// As text at once: the control plane writes one for every fetch of every host.
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let Self { issued_at, expires_at, expires_in, fetch_after, fetch_window, .. } = self;
+        let (credential, kind, subject) = (Quoted(&self.credential), Quoted(self.kind.name()), Quoted(&self.subject));
+        write!(out, r#"{{"version":1,"credential":{credential},"kind":{kind},"subject":{subject},"issued_at":{issued_at},"#)?;
+        write!(out, r#""expires_at":{expires_at},"expires_in":{expires_in},"fetch_after":{fetch_after},"fetch_window":{fetch_window},"#)?;
+        if self.kind == Kind::Jwt {
+            return write!(out, r#""token":{}}}"#, Quoted(&self.token));
         }
-        value.to_string()
+        out.write_str(r#""fields":{"#)?;
+        for (index, (name, text)) in self.fields.iter().enumerate() {
+            write!(out, "{}{}:{}", if index == 0 { "" } else { "," }, Quoted(name), Quoted(text))?;
+        }
+        out.write_str("}}")
     }
 
     /// From the wire or the state; unknown members are ignored.

@@ -102,7 +102,7 @@ impl Display for Value {
             Value::Null => out.write_str("null"),
             Value::Bool(value) => write!(out, "{value}"),
             Value::Number(number) => write!(out, "{number}"),
-            Value::String(text) => write_string(out, text),
+            Value::String(text) => Quoted(text).fmt(out),
             Value::Array(items) => {
                 out.write_char('[')?;
                 for (index, item) in items.iter().enumerate() {
@@ -114,8 +114,7 @@ impl Display for Value {
                 out.write_char('{')?;
                 for (index, (key, value)) in members.iter().enumerate() {
                     out.write_str(if index == 0 { "" } else { "," })?;
-                    write_string(out, key)?;
-                    write!(out, ":{value}")?;
+                    write!(out, "{}:{value}", Quoted(key))?;
                 }
                 out.write_char('}')
             }
@@ -123,20 +122,36 @@ impl Display for Value {
     }
 }
 
-fn write_string(out: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    out.write_char('"')?;
-    for character in text.chars() {
-        match character {
-            '"' => out.write_str("\\\"")?,
-            '\\' => out.write_str("\\\\")?,
-            '\n' => out.write_str("\\n")?,
-            '\r' => out.write_str("\\r")?,
-            '\t' => out.write_str("\\t")?,
-            control if control < ' ' || control == '\u{7f}' => write!(out, "\\u{:04x}", u32::from(control))?,
-            other => out.write_char(other)?,
+/// A text as a JSON string.
+pub struct Quoted<'a>(pub &'a str);
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_char('"')?;
+        let mut rest = self.0;
+        while let Some((plain, special, after)) = split_at_special(rest) {
+            out.write_str(plain)?;
+            match special {
+                '"' => out.write_str("\\\"")?,
+                '\\' => out.write_str("\\\\")?,
+                '\n' => out.write_str("\\n")?,
+                '\r' => out.write_str("\\r")?,
+                '\t' => out.write_str("\\t")?,
+                control => write!(out, "\\u{:04x}", u32::from(control))?,
+            }
+            rest = after;
         }
+        out.write_str(rest)?;
+        out.write_char('"')
     }
-    out.write_char('"')
+}
+
+/// What comes before the first character that a JSON string must escape, that character, and what comes after.
+fn split_at_special(text: &str) -> Option<(&str, char, &str)> {
+    let at = text.bytes().position(|byte| matches!(byte, b'"' | b'\\' | 0x7f) || byte < b' ')?;
+    let (plain, rest) = text.split_at_checked(at)?;
+    let mut characters = rest.chars();
+    Some((plain, characters.next()?, characters.as_str()))
 }
 
 /// Where and why a text is not JSON as this module reads it.
