@@ -1,8 +1,8 @@
 //! TLS 1.3 as this site wants it: pinned roots, one exact name, no resumption, and a certificate check that knows when only the
 //! host's clock is to blame.
 
-use crate::failure::Failure;
-use protocol::{identity::HostId, reason::Reason, site::Site};
+use crate::{failure::Failure, identity::Identity};
+use protocol::{reason::Reason, site::Site};
 use ring::{
     rand::{SecureRandom, SystemRandom},
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
@@ -22,28 +22,6 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-
-/// The host's key, certificates, and name.
-pub(crate) struct Identity {
-    key: PrivateKeyDer<'static>,
-    chain: Vec<CertificateDer<'static>>,
-    /// The SPIFFE ID in the certificate.
-    pub(crate) id: String,
-}
-
-impl Identity {
-    /// From `identity.pem`.
-    pub(crate) fn parse(pem: &[u8]) -> Result<Self, Failure> {
-        let invalid = |because: &str| Failure::new(Reason::IdentityInvalid, format!("identity.pem: {because}"));
-        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| invalid("no private key"))?;
-        let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| invalid("not PEM"))?;
-        let leaf = chain.first().ok_or_else(|| invalid("no certificate"))?;
-        let leaf = webpki::EndEntityCert::try_from(leaf).map_err(|_| invalid("the first certificate cannot be read"))?;
-        let id = leaf.valid_uri_names().find_map(HostId::parse).ok_or_else(|| invalid("the certificate names no host"))?;
-        let id = id.to_string();
-        Ok(Self { key, chain, id })
-    }
-}
 
 /// The certificate check and what it saw.
 #[derive(Debug)]
@@ -132,8 +110,8 @@ fn exact(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> 
     if found { Ok(()) } else { Err(CertificateError::NotValidForName.into()) }
 }
 
-/// The configuration for one site and identity.
-pub(crate) fn config(site: &Site, identity: &Identity) -> Result<(ClientConfig, Arc<Pinned>), Failure> {
+/// The configuration for one site and identity; without one no certificate is shown.
+pub(crate) fn config(site: &Site, identity: Option<&Identity>) -> Result<(ClientConfig, Arc<Pinned>), Failure> {
     let provider = Arc::new(narrow());
     let mut roots = RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(site.roots_pem.as_bytes()) {
@@ -143,13 +121,17 @@ pub(crate) fn config(site: &Site, identity: &Identity) -> Result<(ClientConfig, 
     let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
     let inner = inner.map_err(|error| Failure::new(Reason::SiteInvalid, format!("roots_pem: {error}")))?;
     let pinned = Arc::new(Pinned { inner, doubt: Mutex::new(None) });
-    let mut config = ClientConfig::builder_with_details(provider, Arc::new(Clock))
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(Clock))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| Failure::new(Reason::Internal, error.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::<Pinned>::clone(&pinned))
-        .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
-        .map_err(|error| Failure::new(Reason::IdentityInvalid, format!("identity.pem: {error}")))?;
+        .with_custom_certificate_verifier(Arc::<Pinned>::clone(&pinned));
+    let mut config = match identity {
+        Some(identity) => builder
+            .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
+            .map_err(|error| Failure::new(Reason::IdentityInvalid, format!("the host's key and certificate: {error}")))?,
+        None => builder.with_no_client_auth(),
+    };
     config.resumption = Resumption::disabled();
     Ok((config, pinned))
 }
