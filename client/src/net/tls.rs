@@ -8,13 +8,13 @@ use ring::{
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
 };
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureAlgorithm, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureAlgorithm, SignatureScheme,
     client::{
-        Resumption, WebPkiServerVerifier,
+        Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, ring as provider},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring as provider, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime, pem::PemObject},
     sign::{Signer, SigningKey},
     time_provider::TimeProvider,
 };
@@ -23,10 +23,10 @@ use std::{
     time::Duration,
 };
 
-/// The certificate check and what it saw.
+/// The certificate check and what it saw. The library's own brings revocation lists along, which nobody here has.
 #[derive(Debug)]
 pub(crate) struct Pinned {
-    inner: Arc<WebPkiServerVerifier>,
+    anchors: Vec<TrustAnchor<'static>>,
     doubt: Mutex<Option<Doubt>>,
 }
 
@@ -49,7 +49,28 @@ impl Pinned {
         let doubt = self.doubt.lock().map_err(|_| Error::General("poisoned".into()))?;
         let Some(Doubt { chain, name }) = doubt.as_ref() else { return Ok(()) };
         let (leaf, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
-        self.inner.verify_server_cert(leaf, rest, name, &[], time).map(|_| ())
+        self.check(leaf, rest, name, time).map_err(|error| certificate_error(error).into())
+    }
+
+    fn check(&self, leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], name: &ServerName<'_>, time: UnixTime) -> Result<(), webpki::Error> {
+        let leaf = webpki::EndEntityCert::try_from(leaf)?;
+        leaf.verify_for_usage(ALGORITHMS.all, &self.anchors, rest, time, webpki::KeyUsage::server_auth(), None, None)?;
+        leaf.verify_is_valid_for_subject_name(name)
+    }
+}
+
+/// The library's word for what is wrong with a certificate.
+fn certificate_error(error: webpki::Error) -> CertificateError {
+    use webpki::Error as Found;
+    match error {
+        Found::CertNotValidYet { time, not_before } => CertificateError::NotValidYetContext { time, not_before },
+        Found::CertExpired { time, not_after } => CertificateError::ExpiredContext { time, not_after },
+        Found::UnknownIssuer => CertificateError::UnknownIssuer,
+        Found::InvalidSignatureForPublicKey
+        | Found::UnsupportedSignatureAlgorithmContext(_)
+        | Found::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => CertificateError::BadSignature,
+        Found::CertNotValidForName(_) => CertificateError::NotValidForName,
+        other => CertificateError::Other(OtherError(Arc::new(other))),
     }
 }
 
@@ -62,26 +83,26 @@ impl ServerCertVerifier for Pinned {
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
         name: &ServerName<'_>,
-        ocsp: &[u8],
+        _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let mut time = now;
-        let mut result = Err(Error::General("unchecked".into()));
+        let mut result = Ok(());
         for _ in 0..TIMES_MAX {
-            result = self.inner.verify_server_cert(leaf, rest, name, ocsp, time);
+            result = self.check(leaf, rest, name, time);
             time = match &result {
-                Err(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => *not_before,
-                Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => *not_after,
+                Err(webpki::Error::CertNotValidYet { not_before, .. }) => *not_before,
+                Err(webpki::Error::CertExpired { not_after, .. }) => *not_after,
                 _ => break,
             };
         }
-        let verified = result?;
+        result.map_err(certificate_error)?;
         exact(leaf, name)?;
         if time != now {
             let chain = std::iter::once(leaf).chain(rest).map(|certificate| certificate.clone().into_owned()).collect();
             *self.doubt.lock().map_err(|_| Error::General("poisoned".into()))? = Some(Doubt { chain, name: name.to_owned() });
         }
-        Ok(verified)
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
@@ -94,11 +115,11 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &ALGORITHMS)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        ALGORITHMS.supported_schemes()
     }
 }
 
@@ -113,14 +134,13 @@ fn exact(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> 
 /// The configuration for one site and identity; without one no certificate is shown.
 pub(crate) fn config(site: &Site, identity: Option<&Identity>) -> Result<(ClientConfig, Arc<Pinned>), Failure> {
     let provider = Arc::new(narrow());
-    let mut roots = RootCertStore::empty();
+    let invalid = |because: String| Failure::new(Reason::SiteInvalid, format!("roots_pem: {because}"));
+    let mut anchors = Vec::new();
     for root in CertificateDer::pem_slice_iter(site.roots_pem.as_bytes()) {
-        let root = root.map_err(|_| Failure::new(Reason::SiteInvalid, "roots_pem: not PEM"))?;
-        roots.add(root).map_err(|error| Failure::new(Reason::SiteInvalid, format!("roots_pem: {error}")))?;
+        let root = root.map_err(|_| invalid("not PEM".to_owned()))?;
+        anchors.push(webpki::anchor_from_trusted_cert(&root).map_err(|error| invalid(error.to_string()))?.to_owned());
     }
-    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
-    let inner = inner.map_err(|error| Failure::new(Reason::SiteInvalid, format!("roots_pem: {error}")))?;
-    let pinned = Arc::new(Pinned { inner, doubt: Mutex::new(None) });
+    let pinned = Arc::new(Pinned { anchors, doubt: Mutex::new(None) });
     let builder = ClientConfig::builder_with_details(provider, Arc::new(Clock))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| Failure::new(Reason::Internal, error.to_string()))?
@@ -139,13 +159,6 @@ pub(crate) fn config(site: &Site, identity: Option<&Identity>) -> Result<(Client
 /// X25519, AES-128-GCM and ChaCha20-Poly1305; certificates of Ed25519 and ECDSA P-256.
 fn narrow() -> CryptoProvider {
     use provider::cipher_suite::{TLS13_AES_128_GCM_SHA256, TLS13_CHACHA20_POLY1305_SHA256};
-    static ALGORITHMS: rustls::crypto::WebPkiSupportedAlgorithms = rustls::crypto::WebPkiSupportedAlgorithms {
-        all: &[webpki::ring::ED25519, webpki::ring::ECDSA_P256_SHA256],
-        mapping: &[
-            (SignatureScheme::ED25519, &[webpki::ring::ED25519]),
-            (SignatureScheme::ECDSA_NISTP256_SHA256, &[webpki::ring::ECDSA_P256_SHA256]),
-        ],
-    };
     CryptoProvider {
         cipher_suites: vec![TLS13_AES_128_GCM_SHA256, TLS13_CHACHA20_POLY1305_SHA256],
         kx_groups: vec![provider::kx_group::X25519],
@@ -155,6 +168,10 @@ fn narrow() -> CryptoProvider {
     }
 }
 
+static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
+    all: &[webpki::ring::ED25519, webpki::ring::ECDSA_P256_SHA256],
+    mapping: &[(SignatureScheme::ED25519, &[webpki::ring::ED25519]), (SignatureScheme::ECDSA_NISTP256_SHA256, &[webpki::ring::ECDSA_P256_SHA256])],
+};
 static RANDOM: Random = Random;
 static KEYS: Keys = Keys;
 
@@ -232,14 +249,8 @@ pub(crate) fn reason_of(error: &Error) -> Reason {
 fn certificate_reason(error: &CertificateError) -> Reason {
     match error {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => Reason::TlsUnknownAuthority,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Reason::TlsWrongName,
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => Reason::TlsCertificateExpired,
-        CertificateError::UnsupportedSignatureAlgorithmContext { .. } | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            Reason::TlsUnknownAuthority
-        }
+        CertificateError::NotValidForName => Reason::TlsWrongName,
+        CertificateError::ExpiredContext { .. } | CertificateError::NotValidYetContext { .. } => Reason::TlsCertificateExpired,
         _ => Reason::TlsCertificateInvalid,
     }
 }
