@@ -118,7 +118,7 @@ fn add_key(answer: &mut Answer, key: Option<&Key>) -> Result<(), Failure> {
     let (ours, ends, private) = match answer.kind {
         Kind::X509 => {
             let leaf = CertificateDer::from_pem_slice(field("certificates")?.as_bytes()).map_err(|_| malformed())?;
-            (is_over(&leaf, &key.public), life(&leaf).ok_or_else(malformed)?.ends, key.to_pem())
+            (is_over(&leaf, &key.public.spki()), life(&leaf).ok_or_else(malformed)?.ends, key.to_pem())
         }
         Kind::Ssh => {
             let certificate = SshCertificate::parse(field("certificate")?).ok_or_else(malformed)?;

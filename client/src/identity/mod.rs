@@ -12,7 +12,7 @@ pub(crate) use request::ask;
 
 use crate::failure::Failure;
 use host::renewal::Life;
-use protocol::{identity::HostId, membership::PublicKey, reason::Reason};
+use protocol::{identity::HostId, reason::Reason};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject};
 use std::time::Duration;
 use webpki::{EndEntityCert, Error, KeyUsage};
@@ -47,15 +47,15 @@ impl Identity {
         life(self.chain.first()?)
     }
 
-    /// Whether the certificate is over this key.
-    pub(crate) fn is_over(&self, key: &PublicKey) -> bool {
-        self.chain.first().is_some_and(|leaf| is_over(leaf, key))
+    /// Whether the certificate is over the key of this `SubjectPublicKeyInfo`.
+    pub(crate) fn is_over(&self, spki: &[u8]) -> bool {
+        self.chain.first().is_some_and(|leaf| is_over(leaf, spki))
     }
 }
 
-/// Whether a certificate is over this key.
-pub(crate) fn is_over(leaf: &CertificateDer<'_>, key: &PublicKey) -> bool {
-    EndEntityCert::try_from(leaf).is_ok_and(|leaf| *leaf.subject_public_key_info() == key.spki())
+/// Whether a certificate is over the key of this `SubjectPublicKeyInfo`.
+pub(crate) fn is_over(leaf: &CertificateDer<'_>, spki: &[u8]) -> bool {
+    EndEntityCert::try_from(leaf).is_ok_and(|leaf| *leaf.subject_public_key_info() == *spki)
 }
 
 /// A certificate's dates: the check says them where it fails at the beginning and at the end of all time.

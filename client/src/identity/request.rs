@@ -35,7 +35,7 @@ pub(crate) fn ask(
 /// step leaves behind.
 pub(crate) fn next_key(state: &State, current: Option<&Identity>) -> Result<Key, Failure> {
     let prepared = state.next_key().and_then(|pem| Key::from_pem(&pem));
-    if let Some(key) = prepared.filter(|key| !current.is_some_and(|current| current.is_over(&key.public))) {
+    if let Some(key) = prepared.filter(|key| !current.is_some_and(|current| current.is_over(&key.public.spki()))) {
         return Ok(key);
     }
     let key = Key::fresh()?;
@@ -52,7 +52,7 @@ fn check(body: &[u8], key: &Key, id: &str) -> Result<(String, Identity), Failure
     if identity.id != id {
         return Err(Failure::new(Reason::CredentialWrongSubject, format!("this host is {id}, and the certificate is for {}", identity.id)));
     }
-    if !identity.is_over(&key.public) {
+    if !identity.is_over(&key.public.spki()) {
         return Err(Failure::new(Reason::CredentialWrongKey, "the certificate is not over the key that was sent"));
     }
     if identity.life().is_none() {

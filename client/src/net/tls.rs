@@ -8,14 +8,14 @@ use ring::{
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
 };
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, SignatureAlgorithm, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureAlgorithm, SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring as provider, verify_tls13_signature},
+    crypto::{CryptoProvider, KeyProvider, WebPkiSupportedAlgorithms, ring as provider},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime, pem::PemObject},
-    sign::{Signer, SigningKey},
+    sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey},
     time_provider::TimeProvider,
 };
 use std::{
@@ -49,7 +49,7 @@ impl Pinned {
         let doubt = self.doubt.lock().map_err(|_| Error::General("poisoned".into()))?;
         let Some(Doubt { chain, name }) = doubt.as_ref() else { return Ok(()) };
         let (leaf, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
-        self.check(leaf, rest, name, time).map_err(|error| certificate_error(error).into())
+        self.check(leaf, rest, name, time).map_err(|error| certificate_error(&error).into())
     }
 
     fn check(&self, leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], name: &ServerName<'_>, time: UnixTime) -> Result<(), webpki::Error> {
@@ -60,17 +60,19 @@ impl Pinned {
 }
 
 /// The library's word for what is wrong with a certificate.
-fn certificate_error(error: webpki::Error) -> CertificateError {
+fn certificate_error(error: &webpki::Error) -> CertificateError {
     use webpki::Error as Found;
     match error {
-        Found::CertNotValidYet { time, not_before } => CertificateError::NotValidYetContext { time, not_before },
-        Found::CertExpired { time, not_after } => CertificateError::ExpiredContext { time, not_after },
+        Found::CertNotValidYet { time, not_before } => CertificateError::NotValidYetContext { time: *time, not_before: *not_before },
+        Found::CertExpired { time, not_after } => CertificateError::ExpiredContext { time: *time, not_after: *not_after },
         Found::UnknownIssuer => CertificateError::UnknownIssuer,
         Found::InvalidSignatureForPublicKey
         | Found::UnsupportedSignatureAlgorithmContext(_)
         | Found::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => CertificateError::BadSignature,
         Found::CertNotValidForName(_) => CertificateError::NotValidForName,
-        other => CertificateError::Other(OtherError(Arc::new(other))),
+        Found::RequiredEkuNotFoundContext(_) => CertificateError::InvalidPurpose,
+        Found::BadDer | Found::BadDerTime | Found::TrailingData(_) => CertificateError::BadEncoding,
+        _ => CertificateError::ApplicationVerificationFailure,
     }
 }
 
@@ -96,7 +98,7 @@ impl ServerCertVerifier for Pinned {
                 _ => break,
             };
         }
-        result.map_err(certificate_error)?;
+        result.map_err(|error| certificate_error(&error))?;
         exact(leaf, name)?;
         if time != now {
             let chain = std::iter::once(leaf).chain(rest).map(|certificate| certificate.clone().into_owned()).collect();
@@ -115,7 +117,12 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &ALGORITHMS)
+        let unknown = || Error::PeerIncompatible(rustls::PeerIncompatible::NoSignatureSchemesInCommon);
+        let (_, algorithms) = ALGORITHMS.mapping.iter().find(|(scheme, _)| *scheme == signature.scheme).ok_or_else(unknown)?;
+        let algorithm = algorithms.first().ok_or_else(unknown)?;
+        let leaf = webpki::EndEntityCert::try_from(certificate).map_err(|error| certificate_error(&error))?;
+        leaf.verify_signature(*algorithm, message, signature.signature()).map_err(|error| certificate_error(&error))?;
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -138,7 +145,7 @@ pub(crate) fn config(site: &Site, identity: Option<&Identity>) -> Result<(Client
     let mut anchors = Vec::new();
     for root in CertificateDer::pem_slice_iter(site.roots_pem.as_bytes()) {
         let root = root.map_err(|_| invalid("not PEM".to_owned()))?;
-        anchors.push(webpki::anchor_from_trusted_cert(&root).map_err(|error| invalid(error.to_string()))?.to_owned());
+        anchors.push(webpki::anchor_from_trusted_cert(&root).map_err(|_| invalid("not a CA's certificate".to_owned()))?.to_owned());
     }
     let pinned = Arc::new(Pinned { anchors, doubt: Mutex::new(None) });
     let builder = ClientConfig::builder_with_details(provider, Arc::new(Clock))
@@ -147,13 +154,21 @@ pub(crate) fn config(site: &Site, identity: Option<&Identity>) -> Result<(Client
         .dangerous()
         .with_custom_certificate_verifier(Arc::<Pinned>::clone(&pinned));
     let mut config = match identity {
-        Some(identity) => builder
-            .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
-            .map_err(|error| Failure::new(Reason::IdentityInvalid, format!("the host's key and certificate: {error}")))?,
+        Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified(identity)?))),
         None => builder.with_no_client_auth(),
     };
     config.resumption = Resumption::disabled();
     Ok((config, pinned))
+}
+
+/// The key with its certificates, if they go together.
+fn certified(identity: &Identity) -> Result<CertifiedKey, Failure> {
+    let invalid = |because: String| Failure::new(Reason::IdentityInvalid, format!("the host's key and certificate: {because}"));
+    let key = KEYS.load_private_key(identity.key.clone_key()).map_err(|error| invalid(error.to_string()))?;
+    if key.public_key().is_some_and(|key| !identity.is_over(&key)) {
+        return Err(invalid("they do not go together".to_owned()));
+    }
+    Ok(CertifiedKey::new(identity.chain.clone(), key))
 }
 
 /// X25519, AES-128-GCM and ChaCha20-Poly1305; certificates of Ed25519 and ECDSA P-256.
@@ -188,7 +203,7 @@ impl rustls::crypto::SecureRandom for Random {
 #[derive(Debug)]
 struct Keys;
 
-impl rustls::crypto::KeyProvider for Keys {
+impl KeyProvider for Keys {
     fn load_private_key(&self, key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
         let PrivateKeyDer::Pkcs8(pkcs8) = &key else { return Err(Error::General("the private key is not PKCS#8".into())) };
         if let Ok(key) = provider::sign::any_eddsa_type(pkcs8) {
