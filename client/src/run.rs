@@ -115,7 +115,7 @@ fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &
                     outcome.word = "delivered";
                 }
                 // An agent that was started again has forgotten what it was told, so its socket is served on every run.
-                hand_over(site, credential, &held, started, memory, &mut outcome, |kind| missing || matches!(kind, Kind::Socket { .. }));
+                hand_over(site, credential, &held, started, memory, &mut outcome, &|kind| missing || matches!(kind, Kind::Socket { .. }));
             }
             (_, held) => due.push((credential, held)),
         }
@@ -138,7 +138,7 @@ fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &
             Ok(answer) => {
                 let held = Held { answer, received_at: now() };
                 outcome.next_seconds = outcome.next_seconds.min(due::next_fetch_after(&held.answer, &identity.id));
-                hand_over(site, credential, &held, started, memory, &mut outcome, |_| true);
+                hand_over(site, credential, &held, started, memory, &mut outcome, &|_| true);
                 state.save_held(&held);
             }
             Err(failure) => {
@@ -156,7 +156,7 @@ fn hand_over(
     started: Instant,
     memory: &mut Memory,
     outcome: &mut Outcome,
-    to: impl Fn(&Kind) -> bool,
+    to: &dyn Fn(&Kind) -> bool,
 ) {
     let until = deadline(site, started);
     memory.pending.retain(|name| *name != credential.name);

@@ -12,19 +12,24 @@ use crate::{
     sys::start,
 };
 use host::formats::rfc3339;
-use protocol::{membership::Whoami, reason::Reason};
+use protocol::{
+    json::{self, Value},
+    membership::Whoami,
+    reason::Reason,
+};
 use std::{fmt::Write, time::Instant};
 
 /// The command; gives the exit status.
 pub(crate) fn whoami(typed: &Typed, json: bool) -> u8 {
     match ask(typed) {
-        Ok(answer) if json => log::print(&format!("{}\n", answer.to_json())),
-        Ok(answer) => log::print(&as_text(&answer)),
+        Ok((answer, _)) if json => log::print(&format!("{answer}\n")),
+        Ok((_, answer)) => log::print(&as_text(&answer)),
         Err(failure) => log::fail("cannot ask the control plane who this host is", &failure),
     }
 }
 
-fn ask(typed: &Typed) -> Result<Whoami, Failure> {
+/// The answer as it came, and what it says.
+fn ask(typed: &Typed) -> Result<(Value, Whoami), Failure> {
     let started = Instant::now();
     let site = site::load(typed.host_file.as_deref(), typed.state_dir.as_deref())?;
     start::watchdog(site.deadline_seconds.saturating_add(2));
@@ -37,7 +42,8 @@ fn ask(typed: &Typed) -> Result<Whoami, Failure> {
         body = way.connect(endpoint, Some(&identity))?.get("/v1/whoami")?;
         Ok(())
     })?;
-    Whoami::from_json(&body).ok_or_else(|| Failure::new(Reason::HttpNotJson, "the answer is not what a control plane says of a host"))
+    let answer = json::parse(&body).ok().and_then(|value| Some((value, Whoami::from_json(&body)?)));
+    answer.ok_or_else(|| Failure::new(Reason::HttpNotJson, "the answer is not what a control plane says of a host"))
 }
 
 fn as_text(answer: &Whoami) -> String {
