@@ -43,7 +43,9 @@ pub fn openssh_pem(seed: &[u8; 32], public: &PublicKey, comment: &str, check: u3
     pem("OPENSSH PRIVATE KEY", &key, 70)
 }
 
-/// What an OpenSSH certificate says (PROTOCOL.certkeys, `ssh-ed25519-cert-v01@openssh.com`).
+const CERTIFICATE_TYPE: &str = "ssh-ed25519-cert-v01@openssh.com";
+
+/// What an OpenSSH certificate over an Ed25519 key says (PROTOCOL.certkeys).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SshCertificate {
     /// The key it is over.
@@ -56,11 +58,14 @@ impl SshCertificate {
     /// From its one line: type, base64, comment.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
-        const TYPE: &str = "ssh-ed25519-cert-v01@openssh.com";
         let mut words = line.split_ascii_whitespace();
-        let blob = if words.next() == Some(TYPE) { base64_decode(words.next()?)? } else { return None };
-        let mut rest = blob.as_slice();
-        if take(&mut rest)? != TYPE.as_bytes() {
+        if words.next() == Some(CERTIFICATE_TYPE) { Self::from_blob(&base64_decode(words.next()?)?) } else { None }
+    }
+
+    /// From the bytes in that line.
+    #[must_use]
+    pub fn from_blob(mut rest: &[u8]) -> Option<Self> {
+        if take(&mut rest)? != CERTIFICATE_TYPE.as_bytes() {
             return None;
         }
         take(&mut rest)?; // nonce
@@ -68,7 +73,7 @@ impl SshCertificate {
         rest = rest.get(8 + 4..)?; // serial, type
         take(&mut rest)?; // key id
         take(&mut rest)?; // principals
-        let (_, rest) = rest.split_first_chunk::<8>()?;
+        let (_, rest) = rest.split_first_chunk::<8>()?; // valid after
         let (valid_before, _) = rest.split_first_chunk::<8>()?;
         Some(Self { key, valid_before: u64::from_be_bytes(*valid_before) })
     }
