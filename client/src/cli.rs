@@ -1,6 +1,6 @@
 //! The command line: what was typed, then what it means.
 
-use crate::{doctor, failure::Failure, log, run, show, sys::start};
+use crate::{doctor, failure::Failure, identity, log, run, show, sys::start, whoami};
 use lexopt::prelude::{Long, Short, Value, ValueExt};
 use protocol::{reason::Reason, site::Format};
 use std::ffi::OsString;
@@ -15,6 +15,14 @@ pub(crate) struct Typed {
     /// A state directory in place of the site's.
     pub(crate) state_dir: Option<String>,
     format: Option<String>,
+    /// The name under which to enroll.
+    pub(crate) host: Option<String>,
+    /// The file that holds the token to enroll with.
+    pub(crate) token_file: Option<String>,
+    /// The file that holds another CA's certificate and key to enroll with.
+    pub(crate) certificate: Option<String>,
+    /// Whether only the key to enroll with is wanted.
+    pub(crate) key: bool,
 }
 
 /// From arguments to exit status.
@@ -35,6 +43,10 @@ fn parse(arguments: Vec<OsString>) -> Result<Typed, lexopt::Error> {
             Long("host-file") => typed.host_file = Some(parser.value()?.string()?),
             Long("state-dir") => typed.state_dir = Some(parser.value()?.string()?),
             Long("format") => typed.format = Some(parser.value()?.string()?),
+            Long("host") => typed.host = Some(parser.value()?.string()?),
+            Long("token-file") => typed.token_file = Some(parser.value()?.string()?),
+            Long("certificate") => typed.certificate = Some(parser.value()?.string()?),
+            Long("key") => typed.key = true,
             Short('h') | Long("help") => typed.words.insert(0, "help".to_owned()),
             Short('V') | Long("version") => typed.words.insert(0, "version".to_owned()),
             Value(word) => typed.words.push(word.string()?),
@@ -52,15 +64,25 @@ fn dispatch(typed: &Typed) -> Result<u8, String> {
     if let (Some(extra), false) = (rest.get(most), matches!(command, "help" | "version")) {
         return Err(format!("unexpected {extra:?} after {command}"));
     }
+    let proofs = usize::from(typed.token_file.is_some()) + usize::from(typed.certificate.is_some()) + usize::from(typed.key);
+    if command != "enroll" && (proofs > 0 || typed.host.is_some()) {
+        return Err("--host, --token-file, --certificate and --key go with enroll".to_owned());
+    }
+    if proofs > 1 {
+        return Err("enroll takes one of --token-file, --certificate and --key".to_owned());
+    }
     Ok(match command {
         "run" => run::run(typed.host_file.as_deref(), typed.state_dir.as_deref()),
         "status" => show::status(typed, typed.json),
         "doctor" => doctor::doctor(typed, typed.json),
+        "enroll" => identity::enroll(typed),
+        "whoami" => whoami::whoami(typed, typed.json),
         "explain" => show::explain(one("a code or an exit status")?)?,
         "inspect" => show::inspect(),
         "credential" => {
             let word = typed.format.as_deref().unwrap_or("raw");
-            let format = Format::parse(word).ok_or_else(|| format!("--format {word:?} is not one of raw json aws kubernetes env vault"))?;
+            let format = Format::parse(word).filter(|format| !format.is_layout());
+            let format = format.ok_or_else(|| format!("--format {word:?} is not one of raw json aws kubernetes env vault"))?;
             show::credential(typed, one("a credential's name")?, format)
         }
         "needs-renewal" => show::needs_renewal(typed),

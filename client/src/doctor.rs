@@ -3,9 +3,11 @@
 use crate::{
     cli::Typed,
     failure::Failure,
+    identity::Identity,
     log,
-    net::{connect, resolve::resolve, session::Session, tls::Identity},
+    net::{connect, resolve::resolve, session::Session},
     run::now,
+    show::identity_line,
     site,
     state::State,
     sys::file::Directory,
@@ -48,7 +50,8 @@ fn examine(typed: &Typed) -> Vec<Check> {
         format!("last run: {}", if memory.last_code.is_empty() { "none" } else { &memory.last_code })
     });
     let identity = state.identity().and_then(|pem| Identity::parse(&pem));
-    let identity = keep(&mut checks, "identity", "identity.pem", identity, |identity| identity.id.clone());
+    let identity =
+        keep(&mut checks, "identity", "identity.pem", identity, |identity| format!("{}; {}", identity.id, identity_line(Some(identity), &state)));
     for delivery in site.credentials.iter().flat_map(|credential| &credential.deliveries) {
         if let Kind::File { path } | Kind::Directory { path } = &delivery.kind {
             keep(&mut checks, "disk", path, place(path), |()| "the directory is there".to_owned());
@@ -90,7 +93,7 @@ fn reach(checks: &mut Vec<Check>, site: &Site, identity: &Identity, endpoint: &E
         }
     };
     let Some((stream, _)) = connected else { return };
-    let session = Session::open(stream, endpoint, site, identity, until);
+    let session = Session::open(stream, endpoint, site, Some(identity), until);
     let session = keep(checks, "tls", &about, session, |session| format!("TLS 1.3, certificate and name hold; clock {} s off", session.skew));
     let Some(mut session) = session else { return };
     let nonce = "0".repeat(32);

@@ -1,131 +1,138 @@
-//! A fetch: attempts over endpoints and addresses, inside one deadline, until every credential that is due has an answer.
+//! A fetch: asks for every credential that is due until each has an answer; a host whose certificate has ended comes back on
+//! the way.
 
 use crate::{
     failure::Failure,
-    net::{
-        resolve::{Candidates, resolve},
-        session::Session,
-        tls::Identity,
-    },
+    identity::{Identity, Key, ask, is_over, life},
+    net::{session::Session, way::Way},
+    run::now,
+    state::State,
 };
-use host::{accept::accept, candidates, due::Held, retry, state::Memory};
+use host::{
+    accept::accept,
+    due::{self, Held},
+    key_files::SshCertificate,
+    refused,
+};
 use protocol::{
-    answer::Answer,
+    answer::{Answer, Kind, PRIVATE_KEY},
+    identity::HostId,
+    membership::{KeyRequest, Purpose},
     reason::Reason,
-    site::{Credential, Endpoint, Site},
+    site::{Credential, Endpoint},
 };
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 /// One run's fetching.
 pub(crate) struct Fetch<'a> {
-    site: &'a Site,
-    identity: &'a Identity,
-    memory: &'a mut Memory,
-    started: Instant,
-    deadline: Instant,
-    distrusted: Vec<SocketAddr>,
-    /// Attempts made.
-    pub(crate) attempts: u32,
-    /// This host's clock minus the control plane's, seconds.
+    state: &'a State,
+    pub(crate) identity: Identity,
+    /// The connection that served last.
+    pub(crate) session: Option<Session>,
+    /// Whether the control plane took this host back.
+    pub(crate) came_back: bool,
+    /// This host's clock minus the control plane's, seconds, as last measured.
     pub(crate) skew: i64,
-    /// The endpoint that answered.
-    pub(crate) endpoint: Option<String>,
 }
 
+type Due<'d> = [(&'d Credential, Option<Held>)];
 type Answers = Vec<Option<Result<Answer, Failure>>>;
 
 impl<'a> Fetch<'a> {
-    pub(crate) fn new(site: &'a Site, identity: &'a Identity, memory: &'a mut Memory, started: Instant, deadline: Instant) -> Self {
-        Self { site, identity, memory, started, deadline, distrusted: Vec::new(), attempts: 0, skew: 0, endpoint: None }
+    pub(crate) fn new(state: &'a State, identity: Identity, skew: i64) -> Self {
+        Self { state, identity, session: None, came_back: false, skew }
     }
 
     /// Fetches all, in their order.
-    pub(crate) fn all(&mut self, due: &[(&Credential, Option<Held>)]) -> Vec<Result<Answer, Failure>> {
-        let order = candidates::order_endpoints(&self.identity.id, &self.site.endpoints);
+    pub(crate) fn all(&mut self, way: &mut Way<'_>, due: &Due<'_>) -> Vec<Result<Answer, Failure>> {
         let mut answers: Answers = due.iter().map(|_| None).collect();
-        loop {
-            let turn = usize::try_from(self.attempts).unwrap_or(0) % order.len().max(1);
-            self.attempts += 1;
-            let endpoint = order.get(turn).and_then(|index| self.site.endpoints.get(*index));
-            let worst =
-                endpoint.map_or_else(|| Err(Failure::new(Reason::SiteInvalid, "no endpoint")), |endpoint| self.attempt(endpoint, due, &mut answers));
-            let Err(failure) = worst else { break };
-            let Some(wait) = self.wait(&failure) else {
-                answers.iter_mut().filter(|answer| answer.is_none()).for_each(|answer| *answer = Some(Err(failure.clone())));
-                break;
-            };
-            std::thread::sleep(Duration::from_millis(wait));
+        if let Err(failure) = way.attempt(&mut |way, endpoint| self.attempt(way, endpoint, due, &mut answers)) {
+            answers.iter_mut().filter(|answer| answer.is_none()).for_each(|answer| *answer = Some(Err(failure.clone())));
         }
         let lost = || Err(Failure::new(Reason::Internal, "a credential was neither fetched nor refused"));
         answers.into_iter().map(|answer| answer.unwrap_or_else(lost)).collect()
     }
 
     /// Tries one endpoint; an error is what keeps at least one credential from being answered for good.
-    fn attempt(&mut self, endpoint: &Endpoint, due: &[(&Credential, Option<Held>)], answers: &mut Answers) -> Result<(), Failure> {
-        let mut session = self.connect(endpoint)?;
-        let mut failed = Ok(());
+    fn attempt(&mut self, way: &mut Way<'_>, endpoint: &Endpoint, due: &Due<'_>, answers: &mut Answers) -> Result<(), Failure> {
+        let mut session = way.connect(endpoint, Some(&self.identity))?;
         for ((credential, held), answer) in due.iter().zip(answers) {
             if matches!(answer, Some(Ok(_))) {
                 continue;
             }
-            let held = held.as_ref().map(|held| &held.answer);
-            let result = session.get(&format!("/v1/credentials/{}", credential.name)).and_then(|body| {
-                accept(&body, &credential.name, &self.identity.id, held).map_err(|rejected| Failure::new(rejected.reason, rejected.because))
-            });
+            let mut result = self.one(&mut session, credential, held.as_ref());
+            if result.as_ref().is_err_and(|failure| refused::may_come_back(failure.reason)) && !self.came_back {
+                session = self.come_back(session, way, endpoint)?;
+                result = self.one(&mut session, credential, held.as_ref());
+            }
             match result {
                 Ok(fetched) => {
-                    self.skew = if session.skew == 0 { crate::run::now().saturating_sub(fetched.issued_at) } else { session.skew };
+                    self.skew = if session.skew == 0 { now().saturating_sub(fetched.issued_at) } else { session.skew };
                     *answer = Some(Ok(fetched));
                 }
-                Err(failure) if failure.reason.retry() => {
-                    failed = Err(failure);
-                    break;
-                }
+                Err(failure) if failure.reason.retry() => return Err(failure),
                 Err(failure) => *answer = Some(Err(failure)),
             }
         }
-        failed
+        self.session = Some(session);
+        Ok(())
     }
 
-    fn connect(&mut self, endpoint: &Endpoint) -> Result<Session, Failure> {
-        let until = self.attempt_deadline();
-        let candidates = if self.site.proxy.is_some() {
-            Candidates { addresses: Vec::new(), failure: None }
-        } else {
-            resolve(&endpoint.host, endpoint.port, &endpoint.addresses, self.memory, &self.identity.id, until)
+    fn one(&self, session: &mut Session, credential: &Credential, held: Option<&Held>) -> Result<Answer, Failure> {
+        let path = format!("/v1/credentials/{}", credential.name);
+        let good_for = held.and_then(|held| due::remaining(held, now())).unwrap_or(0).max(0);
+        let key = credential.key.map(|_| Key::fresh()).transpose()?;
+        let request = match &key {
+            None => None,
+            Some(key) => Some(KeyRequest { key: key.public, proof: key.proof("credential", &credential.name, &session.binding()?) }.to_json()),
         };
-        let trusted: Vec<SocketAddr> = candidates.addresses.iter().filter(|address| !self.distrusted.contains(address)).copied().collect();
-        let addresses = if trusted.is_empty() { &candidates.addresses } else { &trusted };
-        if let (true, None, Some(failure)) = (addresses.is_empty(), &self.site.proxy, candidates.failure) {
-            return Err(failure);
-        }
-        let (stream, address) = match &self.site.proxy {
-            None => crate::net::connect::direct(addresses, until)?,
-            Some(proxy) => crate::net::connect::through(proxy, endpoint, self.memory, &self.identity.id, until)?,
+        let body = session.send(&path, Some(good_for), request.as_deref())?;
+        let mut answer = accept(&body, &credential.name, &self.identity.id, held.map(|held| &held.answer))
+            .map_err(|rejected| Failure::new(rejected.reason, rejected.because))?;
+        add_key(&mut answer, key.as_ref())?;
+        Ok(answer)
+    }
+
+    /// Proves the registered key to the control plane with a certificate that has ended, and goes on with a new one.
+    fn come_back(&mut self, mut session: Session, way: &mut Way<'_>, endpoint: &Endpoint) -> Result<Session, Failure> {
+        let id = HostId::parse(&self.identity.id).ok_or_else(|| Failure::new(Reason::Internal, "an identity without a name"))?;
+        let ask = |session: &mut Session| ask(session, self.state, Some(&self.identity), &id, Purpose::Recover, None);
+        let asked = match ask(&mut session) {
+            Err(failure) if failure.reason == Reason::HttpClosed => ask(&mut way.connect(endpoint, Some(&self.identity))?),
+            other => other,
         };
-        let session = Session::open(stream, endpoint, self.site, self.identity, until).inspect_err(|_| self.distrusted.push(address))?;
-        if self.site.proxy.is_none() {
-            self.memory.remember(&endpoint.host, address.ip());
-        }
-        self.endpoint = Some(format!("{}:{} ({address})", endpoint.host, endpoint.port));
-        Ok(session)
+        self.identity = asked?;
+        self.came_back = true;
+        way.connect(endpoint, Some(&self.identity))
     }
+}
 
-    /// Half of what is left for the first two attempts, so that a silent address does not cost the run.
-    fn attempt_deadline(&self) -> Instant {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        if self.attempts <= 2 { Instant::now() + left / 2 } else { self.deadline }
-    }
-
-    fn wait(&self, failure: &Failure) -> Option<u64> {
-        if !failure.reason.retry() {
-            return None;
+/// Puts the key that was made for a certificate beside it, if the certificate is over that key and holds as long as it says.
+fn add_key(answer: &mut Answer, key: Option<&Key>) -> Result<(), Failure> {
+    let Some(key) = key else {
+        let keyed = answer.kind.has_key();
+        return if keyed { Err(Failure::new(Reason::CredentialKeyNeeded, "a certificate came without a key of this host")) } else { Ok(()) };
+    };
+    let malformed = || Failure::new(Reason::CredentialMalformed, format!("it holds no certificate as kind {} has it", answer.kind.name()));
+    let field = |name| answer.fields.iter().find(|(field, _)| field == name).map(|(_, text)| text.as_str()).ok_or_else(malformed);
+    let (ours, ends, private) = match answer.kind {
+        Kind::X509 => {
+            let leaf = CertificateDer::from_pem_slice(field("certificates")?.as_bytes()).map_err(|_| malformed())?;
+            (is_over(&leaf, &key.public.spki()), life(&leaf).ok_or_else(malformed)?.ends, key.to_pem())
         }
-        let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        let deadline = milliseconds(self.deadline.saturating_duration_since(self.started));
-        retry::wait_ms(self.attempts, milliseconds(self.started.elapsed()), deadline, failure.retry_after, crate::net::random())
+        Kind::Ssh => {
+            let certificate = SshCertificate::parse(field("certificate")?).ok_or_else(malformed)?;
+            let ends = i64::try_from(certificate.valid_before).unwrap_or(i64::MAX);
+            (certificate.key == key.public, ends, key.to_openssh(&answer.credential))
+        }
+        Kind::Jwt | Kind::Secret => return Err(malformed()),
+    };
+    if !ours {
+        return Err(Failure::new(Reason::CredentialWrongKey, "it is not over the key that was sent"));
     }
+    if ends < answer.expires_at {
+        return Err(Failure::new(Reason::CredentialExpired, format!("its certificate ends at {ends}, earlier than it says")));
+    }
+    answer.fields.push((PRIVATE_KEY.to_owned(), private));
+    Ok(())
 }

@@ -1,7 +1,10 @@
 //! What a run says: JSON lines for machines, four lines for a person at a terminal. A line that cannot be written is no error.
 
 use crate::{failure::Failure, sys::start};
-use protocol::json::{Value, object};
+use protocol::{
+    json::{Value, object},
+    reason::Reason,
+};
 
 /// Where the run's own words go.
 #[derive(Clone, Copy)]
@@ -19,8 +22,45 @@ impl Log {
 
     /// One event.
     pub(crate) fn event(self, text: &str, event: &Value) {
-        let line = if self.terminal { format!("pinnace: {text}\n") } else { format!("{event}\n") };
+        let _ = start::write_all(self.descriptor, self.line(text, event).as_bytes());
+    }
+
+    fn line(self, text: &str, event: &Value) -> String {
+        if self.terminal { format!("pinnace: {text}\n") } else { format!("{event}\n") }
+    }
+
+    /// The last event of a command, with its failure in it; gives the exit status.
+    pub(crate) fn end(self, end: End<'_>) -> u8 {
+        let (line, exit) = self.last_line(end);
         let _ = start::write_all(self.descriptor, line.as_bytes());
+        exit
+    }
+
+    /// Makes this end certain, whatever becomes of the rest of the process.
+    pub(crate) fn settle(self, end: End<'_>) {
+        let (line, exit) = self.last_line(end);
+        start::settle(self.descriptor, line, exit);
+    }
+
+    fn last_line(self, end: End<'_>) -> (String, u8) {
+        let End { name, outcome, doing, text, failure, members } = end;
+        let reason = failure.map_or(Reason::Ok, |failure| failure.reason);
+        let mut all = vec![
+            ("event", name.into()),
+            ("outcome", if failure.is_some() { "failed" } else { outcome }.into()),
+            ("code", reason.code().into()),
+            ("exit", i64::from(reason.exit()).into()),
+            ("fault", reason.fault().name().into()),
+            ("retry", reason.retry().into()),
+        ];
+        all.extend(members);
+        let mut text = text;
+        if let Some(failure) = failure {
+            all.extend([("error", reason.summary().into()), ("because", failure.because.as_str().into()), ("hint", reason.hint().into())]);
+            text = four_lines(doing, failure).trim_start_matches("pinnace: ").trim_end().to_owned();
+        }
+        let event = Value::Object(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
+        (self.line(&text, &event), reason.exit())
     }
 
     /// Something that did not stop the run.
@@ -33,6 +73,21 @@ impl Log {
         ]);
         self.event(&format!("warning: {}: {}", failure.reason.summary(), failure.because), &event);
     }
+}
+
+/// How a command ended.
+pub(crate) struct End<'a> {
+    /// The event's name.
+    pub(crate) name: &'a str,
+    /// What it came to if it did not fail.
+    pub(crate) outcome: &'a str,
+    /// What could not be done if it failed.
+    pub(crate) doing: &'a str,
+    /// For a person, if it did not fail.
+    pub(crate) text: String,
+    pub(crate) failure: Option<&'a Failure>,
+    /// What else is known.
+    pub(crate) members: Vec<(&'static str, Value)>,
 }
 
 /// The four lines of a failure.
@@ -57,5 +112,5 @@ pub(crate) fn fail(doing: &str, failure: &Failure) -> u8 {
 
 /// Prints to standard output; gives the exit status.
 pub(crate) fn print(text: &str) -> u8 {
-    start::write_all(1, text.as_bytes()).map_or(protocol::reason::Reason::DeliveryStdout.exit(), |()| 0)
+    start::write_all(1, text.as_bytes()).map_or(Reason::DeliveryStdout.exit(), |()| 0)
 }

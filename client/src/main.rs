@@ -9,6 +9,7 @@ mod deliver;
 mod doctor;
 mod failure;
 mod fetch;
+mod identity;
 mod log;
 mod net;
 mod run;
@@ -16,6 +17,7 @@ mod show;
 mod site;
 mod state;
 mod sys;
+mod whoami;
 
 #[cfg(not(test))]
 sys::c_main!(cli::main);

@@ -1,10 +1,20 @@
-//! One run: read, due?, fetch, validate, deliver, remember, exit.
+//! One run: read, due?, fetch, validate, deliver, remember, renew the identity, exit.
 
-use crate::{deliver, failure::Failure, fetch::Fetch, log::Log, log::four_lines, site, state::State, sys::start};
+use crate::{
+    deliver,
+    failure::Failure,
+    fetch::Fetch,
+    identity::{self, Identity, Shown},
+    log::{End, Log},
+    net::way::Way,
+    site,
+    state::State,
+    sys::start,
+};
 use host::due::{self, Due, Held};
 use host::state::Memory;
 use protocol::{
-    json::{Value, object},
+    json::Value,
     reason::Reason,
     site::{Credential, Kind, Site},
 };
@@ -18,6 +28,8 @@ struct Outcome {
     skew: i64,
     endpoint: Option<String>,
     next_seconds: i64,
+    /// What became of the host's identity; none where there is none.
+    identity: Option<String>,
 }
 
 /// The command `run`; gives the exit status.
@@ -29,9 +41,9 @@ pub(crate) fn run(host_file: Option<&str>, state_dir: Option<&str>) -> u8 {
             start::watchdog(site.deadline_seconds.saturating_add(2));
             let log = Log::new(stdout);
             let outcome = go(&site, started, log);
-            report(log, started, &outcome)
+            log.end(end(started, &outcome))
         }
-        Err(failure) => report(Log::new(false), started, &ended(failure)),
+        Err(failure) => Log::new(false).end(end(started, &ended(failure))),
     }
 }
 
@@ -46,27 +58,52 @@ fn go(site: &Site, started: Instant, log: Log) -> Outcome {
         return ended(failure);
     }
     let mut memory = state.memory();
-    let outcome = fetch_what_is_due(site, started, &mut state, &mut memory);
+    let (mut outcome, shown) = fetch_what_is_due(site, started, &mut state, &mut memory);
     memory.last_run_at = now();
     memory.last_code = outcome.failure.as_ref().map_or(Reason::Ok, |failure| failure.reason).code().to_owned();
     if outcome.failure.is_none() {
         memory.last_success_at = memory.last_run_at;
     }
-    if outcome.word != "fresh" {
-        state.save_memory(&memory);
-    }
+    keep_identity(site, started, log, &mut outcome, shown, &mut state, &mut memory);
     state.warnings.iter().for_each(|warning| log.warning(warning));
     // The kernel closes and unlocks the state as the process ends.
     std::mem::forget(state);
     outcome
 }
 
-fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &mut Memory) -> Outcome {
-    let identity = match state.identity().and_then(|pem| crate::net::tls::Identity::parse(&pem)) {
+/// The last step: how the run ended is settled before, and the state says that a renewal was tried before it is tried.
+fn keep_identity(site: &Site, started: Instant, log: Log, outcome: &mut Outcome, shown: Option<Shown>, state: &mut State, memory: &mut Memory) {
+    let due = shown.as_ref().is_some_and(|shown| identity::is_due(shown, memory, deadline(site, started)));
+    outcome.identity = shown.as_ref().map(|shown| if shown.came_back { "recovered" } else { "kept" }.to_owned());
+    if due {
+        memory.renewal_tried_at = now();
+    }
+    if due || outcome.word != "fresh" {
+        state.save_memory(memory);
+    }
+    let Some(shown) = shown.filter(|_| due) else { return };
+    outcome.identity = Some(format!("failed: {}", Reason::Deadline.code()));
+    log.settle(end(started, outcome));
+    let mut way = Way::new(site, &shown.identity.id, memory, started);
+    outcome.identity = Some(match identity::renew(shown, &mut way, state) {
+        Ok(()) => "renewed".to_owned(),
+        Err(failure) => {
+            log.warning(&failure);
+            format!("failed: {}", failure.reason.code())
+        }
+    });
+}
+
+fn deadline(site: &Site, started: Instant) -> Instant {
+    started + Duration::from_secs(site.deadline_seconds.into())
+}
+
+fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &mut Memory) -> (Outcome, Option<Shown>) {
+    let identity = match state.identity().and_then(|pem| Identity::parse(&pem)) {
         Ok(identity) => identity,
-        Err(failure) => return ended(failure),
+        Err(failure) => return (ended(failure), None),
     };
-    let mut outcome = Outcome { word: "fresh", failure: None, attempts: 0, skew: 0, endpoint: None, next_seconds: i64::MAX };
+    let mut outcome = Outcome { word: "fresh", ..nothing() };
     let mut due: Vec<(&Credential, Option<Held>)> = Vec::new();
     for credential in &site.credentials {
         let held = state.held(&credential.name);
@@ -78,28 +115,30 @@ fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &
                     outcome.word = "delivered";
                 }
                 // An agent that was started again has forgotten what it was told, so its socket is served on every run.
-                hand_over(site, credential, &held, started, memory, &mut outcome, |kind| missing || matches!(kind, Kind::Socket { .. }));
+                hand_over(site, credential, &held, started, memory, &mut outcome, &|kind| missing || matches!(kind, Kind::Socket { .. }));
             }
             (_, held) => due.push((credential, held)),
         }
     }
     if due.is_empty() {
-        return outcome;
+        return (outcome, Some(Shown { identity, session: None, came_back: false }));
     }
     outcome.word = "delivered";
-    let deadline = started + Duration::from_secs(site.deadline_seconds.into());
-    if !start::entropy_by(deadline) {
-        return ended(Failure::new(Reason::NoEntropy, "neither getrandom nor /dev/urandom gives any"));
+    if !start::entropy_by(deadline(site, started)) {
+        return (ended(Failure::new(Reason::NoEntropy, "neither getrandom nor /dev/urandom gives any")), None);
     }
-    let mut fetch = Fetch::new(site, &identity, memory, started, deadline);
-    let results = fetch.all(&due);
-    (outcome.attempts, outcome.skew, outcome.endpoint) = (fetch.attempts, fetch.skew, fetch.endpoint.take());
+    let mut fetch = Fetch::new(state, identity, memory.clock_skew);
+    let mut way = Way::new(site, &fetch.identity.id, memory, started);
+    let results = fetch.all(&mut way, &due);
+    (outcome.attempts, outcome.endpoint) = (way.attempts, way.endpoint);
+    let Fetch { identity, session, came_back, skew, .. } = fetch;
+    (outcome.skew, memory.clock_skew) = (skew, skew);
     for ((credential, _), result) in due.iter().zip(results) {
         match result {
             Ok(answer) => {
                 let held = Held { answer, received_at: now() };
                 outcome.next_seconds = outcome.next_seconds.min(due::next_fetch_after(&held.answer, &identity.id));
-                hand_over(site, credential, &held, started, memory, &mut outcome, |_| true);
+                hand_over(site, credential, &held, started, memory, &mut outcome, &|_| true);
                 state.save_held(&held);
             }
             Err(failure) => {
@@ -107,8 +146,7 @@ fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &
             }
         }
     }
-    memory.clock_skew = outcome.skew;
-    outcome
+    (outcome, Some(Shown { identity, session, came_back }))
 }
 
 fn hand_over(
@@ -118,9 +156,9 @@ fn hand_over(
     started: Instant,
     memory: &mut Memory,
     outcome: &mut Outcome,
-    to: impl Fn(&Kind) -> bool,
+    to: &dyn Fn(&Kind) -> bool,
 ) {
-    let until = started + Duration::from_secs(site.deadline_seconds.into());
+    let until = deadline(site, started);
     memory.pending.retain(|name| *name != credential.name);
     for delivery in credential.deliveries.iter().filter(|delivery| to(&delivery.kind)) {
         if let Err(failure) = deliver::deliver(site, delivery, &held.answer, until) {
@@ -133,35 +171,31 @@ fn hand_over(
 }
 
 fn ended(failure: Failure) -> Outcome {
-    Outcome { word: "failed", failure: Some(failure), attempts: 0, skew: 0, endpoint: None, next_seconds: i64::MAX }
+    Outcome { failure: Some(failure), ..nothing() }
 }
 
-fn report(log: Log, started: Instant, outcome: &Outcome) -> u8 {
-    let reason = outcome.failure.as_ref().map_or(Reason::Ok, |failure| failure.reason);
+fn nothing() -> Outcome {
+    Outcome { word: "failed", failure: None, attempts: 0, skew: 0, endpoint: None, next_seconds: i64::MAX, identity: None }
+}
+
+fn end(started: Instant, outcome: &Outcome) -> End<'_> {
     let elapsed = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
-    let mut event = object([
-        ("event", "run".into()),
-        ("outcome", if outcome.failure.is_some() { "failed" } else { outcome.word }.into()),
-        ("code", reason.code().into()),
-        ("exit", i64::from(reason.exit()).into()),
-        ("fault", reason.fault().name().into()),
-        ("retry", reason.retry().into()),
-        ("elapsed_ms", elapsed.into()),
-        ("attempts", i64::from(outcome.attempts).into()),
-        ("clock_skew_seconds", outcome.skew.into()),
-        ("endpoint", outcome.endpoint.as_deref().map_or(Value::Null, Value::from)),
-        ("next_fetch_in", if outcome.next_seconds == i64::MAX { Value::Null } else { outcome.next_seconds.into() }),
-        ("version", env!("CARGO_PKG_VERSION").into()),
-    ]);
-    let mut text =
-        format!("{} in {elapsed} ms", if outcome.word == "fresh" { "nothing is due; checked" } else { "the credential is in place; done" });
-    if let (Some(failure), Value::Object(members)) = (&outcome.failure, &mut event) {
-        members.push(("error".to_owned(), reason.summary().into()));
-        members.push(("because".to_owned(), failure.because.as_str().into()));
-        members.push(("hint".to_owned(), reason.hint().into()));
-        let lines = four_lines("cannot put every credential in place", failure);
-        text = lines.trim_start_matches("pinnace: ").trim_end().to_owned();
+    let optional = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
+    let done = if outcome.word == "fresh" { "nothing is due; checked" } else { "the credential is in place; done" };
+    End {
+        name: "run",
+        outcome: outcome.word,
+        doing: "cannot put every credential in place",
+        text: format!("{done} in {elapsed} ms"),
+        failure: outcome.failure.as_ref(),
+        members: vec![
+            ("elapsed_ms", elapsed.into()),
+            ("attempts", i64::from(outcome.attempts).into()),
+            ("clock_skew_seconds", outcome.skew.into()),
+            ("endpoint", optional(&outcome.endpoint)),
+            ("next_fetch_in", if outcome.next_seconds == i64::MAX { Value::Null } else { outcome.next_seconds.into() }),
+            ("identity", optional(&outcome.identity)),
+            ("version", env!("CARGO_PKG_VERSION").into()),
+        ],
     }
-    log.event(&text, &event);
-    reason.exit()
 }

@@ -1,9 +1,10 @@
 //! The commands that only tell.
 
-use crate::{cli::Typed, failure::Failure, log, net::tls::Identity, run::now, site, state::State};
+use crate::{cli::Typed, failure::Failure, identity::Identity, log, run::now, site, state::State};
 use host::{
     due::{self, Due},
-    formats::{Rendered, render},
+    formats::{Rendered, render, rfc3339},
+    renewal::due_at,
 };
 use protocol::{
     json::{Value, object},
@@ -13,10 +14,12 @@ use protocol::{
 use std::fmt::Write;
 
 /// Command, arguments, and what it does: help, completions and the manual page are made from this table.
-const COMMANDS: [(&str, &str, &str); 10] = [
+const COMMANDS: [(&str, &str, &str); 12] = [
     ("run", "", "fetch what is due and hand it over (the default)"),
     ("status", "[--json]", "what this host holds, until when, and how the last run ended"),
     ("doctor", "[--json]", "walk the way of a run stage by stage and print the fix"),
+    ("enroll", "[--host NAME] --token-file FILE", "come in with a token: FILE holds it, - is standard input"),
+    ("whoami", "[--json]", "what the control plane knows of this host"),
     ("explain", "CODE", "what a reason code or an exit status means"),
     ("inspect", "", "print the stamped site"),
     ("credential", "NAME --format FORMAT", "print the credential in place: raw json aws kubernetes env vault"),
@@ -26,17 +29,21 @@ const COMMANDS: [(&str, &str, &str); 10] = [
     ("version", "[--json]", "print the version"),
 ];
 
-const OPTIONS: [(&str, &str, &str); 3] = [
+const OPTIONS: [(&str, &str, &str); 7] = [
     ("--state-dir", "DIR", "a state directory in place of the site's"),
     ("--host-file", "FILE", "a host file in place of the site's"),
     ("--json", "", "answer in JSON"),
+    ("--host", "NAME", "enroll under this name; the kernel's name for this host if not said"),
+    ("--token-file", "FILE", "enroll with the token in it"),
+    ("--certificate", "FILE", "enroll with another CA's certificate and key in it, PEM"),
+    ("--key", "", "print the public key for the operators to register; enroll without a token afterwards"),
 ];
 
 pub(crate) fn help() -> String {
     let mut text =
         String::from("pinnace: fetches short-lived credentials for this host and hands them over\n\nusage: pinnace [COMMAND] [OPTIONS]\n\n");
     for (command, arguments, does) in COMMANDS.iter().chain(&OPTIONS) {
-        let _ = writeln!(text, "  {:<34} {does}", format!("{command} {arguments}"));
+        let _ = writeln!(text, "  {:<38} {does}", format!("{command} {arguments}"));
     }
     text.push_str("\nThe environment is never read. Exit statuses: pinnace explain CODE.\n");
     text
@@ -75,11 +82,16 @@ pub(crate) fn status(typed: &Typed, json: bool) -> u8 {
     };
     let mut state = State::open(&site.state_dir);
     let memory = state.memory();
-    let id = identity_of(&state);
+    let identity = state.identity().and_then(|pem| Identity::parse(&pem)).ok();
+    let id = identity.as_ref().map_or("", |identity| &identity.id).to_owned();
+    let life = identity.as_ref().and_then(Identity::life);
     let credentials: Vec<Value> = site.credentials.iter().map(|credential| credential_status(&mut state, &credential.name, &id)).collect();
     let event = object([
         ("site", site.name.as_str().into()),
         ("host", if id.is_empty() { Value::Null } else { id.as_str().into() }),
+        ("certificate_expires_at", life.map_or(Value::Null, |life| life.ends.into())),
+        ("renewal_due_at", life.map_or(Value::Null, |life| due_at(life).into())),
+        ("next_key_pending", state.next_key().is_some().into()),
         ("last_run_at", memory.last_run_at.into()),
         ("last_code", memory.last_code.as_str().into()),
         ("last_success_at", memory.last_success_at.into()),
@@ -91,6 +103,7 @@ pub(crate) fn status(typed: &Typed, json: bool) -> u8 {
     }
     let ago = |at: i64| if at == 0 { "never".to_owned() } else { format!("{} s ago", now().saturating_sub(at)) };
     let mut text = format!("site {}, host {}\n", site.name, if id.is_empty() { "without identity" } else { &id });
+    let _ = writeln!(text, "{}", identity_line(identity.as_ref(), &state));
     let _ = writeln!(text, "last run {} ({}), last success {}", ago(memory.last_run_at), memory.last_code, ago(memory.last_success_at));
     for credential in &credentials {
         let number = |key| credential.get(key).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
@@ -98,6 +111,19 @@ pub(crate) fn status(typed: &Typed, json: bool) -> u8 {
         let _ = writeln!(text, "credential {name}: ends in {}, next fetch in {}", number("expires_in"), number("next_fetch_in"));
     }
     log::print(&text)
+}
+
+/// The identity's dates and what is prepared, for a person.
+pub(crate) fn identity_line(identity: Option<&Identity>, state: &State) -> String {
+    let life = identity.and_then(Identity::life);
+    let mut line = life.map_or_else(
+        || "no certificate".to_owned(),
+        |life| format!("certificate ends {}, renewal is due {}", rfc3339(life.ends), rfc3339(due_at(life))),
+    );
+    if state.next_key().is_some() {
+        line += "; a next key is pending";
+    }
+    line
 }
 
 fn credential_status(state: &mut State, name: &str, id: &str) -> Value {
@@ -124,7 +150,7 @@ pub(crate) fn credential(typed: &Typed, name: &str, format: Format) -> u8 {
     });
     match rendered {
         Ok(Rendered::One(bytes)) => crate::sys::start::write_all(1, &bytes).map_or(Reason::DeliveryStdout.exit(), |()| 0),
-        Ok(Rendered::Several(_)) => log::fail("cannot print", &Failure::new(Reason::DeliveryFormat, "spiffe is a layout of several files")),
+        Ok(Rendered::Several(_)) => log::fail("cannot print", &Failure::new(Reason::DeliveryFormat, "it is a layout of several files")),
         Err(failure) => log::fail("cannot print the credential", &failure),
     }
 }

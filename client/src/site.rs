@@ -63,16 +63,27 @@ pub(crate) fn read_capped(path: &str, most: usize) -> io::Result<Vec<u8>> {
 }
 
 /// As [`read_capped`], from an open file. A regular file has ended where a read gives less than was asked for.
-pub(crate) fn read_all(mut file: &File, most: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn read_all(file: &File, most: usize) -> io::Result<Vec<u8>> {
+    read_while(file, most, |count| count == PIECE_BYTES)
+}
+
+/// As [`read_all`], from what may be a pipe: it has ended where a read gives nothing.
+pub(crate) fn read_stream(file: &File, most: usize) -> io::Result<Vec<u8>> {
+    read_while(file, most, |count| count > 0)
+}
+
+const PIECE_BYTES: usize = 4096;
+
+fn read_while(mut file: &File, most: usize, goes_on: fn(usize) -> bool) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let mut piece = [0; 4096];
+    let mut piece = [0; PIECE_BYTES];
     loop {
         let count = file.read(&mut piece)?;
         bytes.extend_from_slice(piece.get(..count).unwrap_or_default());
         if bytes.len() > most {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        if count < piece.len() {
+        if !goes_on(count) {
             return Ok(bytes);
         }
     }

@@ -13,6 +13,10 @@ use protocol::reason::Reason;
 
 /// A torn state file is found by its checksum and rebuilt, so none waits for the disk.
 const PRIVATE: Look = Look { mode: 0o600, owner: None, keep_previous: false, durable: false };
+/// A key that is lost, or half of one, would cost the host its way back.
+const DURABLE: Look = Look { durable: true, ..PRIVATE };
+const IDENTITY: &str = "identity.pem";
+const NEXT_KEY: &str = "identity-next.pem";
 const IDENTITY_BYTES_MAX: usize = 65_536;
 
 /// A credential's state file.
@@ -53,11 +57,40 @@ impl State {
         let path = format!("{}/identity.pem", self.path);
         let missing = || Failure::new(Reason::IdentityMissing, format!("{path} does not exist"));
         let unopened = || self.warnings.first().filter(|warning| warning.reason == Reason::OutOfDescriptors).cloned().unwrap_or_else(missing);
-        let file = self.directory.as_ref().ok_or_else(unopened)?.read("identity.pem");
+        let file = self.directory.as_ref().ok_or_else(unopened)?.read(IDENTITY);
         file.and_then(|file| read_all(&file, IDENTITY_BYTES_MAX)).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => missing(),
             _ => Failure::io(Reason::IdentityUnreadable, &path, &error),
         })
+    }
+
+    /// The key that is prepared for the next certificate, PEM.
+    pub(crate) fn next_key(&self) -> Option<Vec<u8>> {
+        let file = self.directory.as_ref()?.read(NEXT_KEY).ok()?;
+        read_all(&file, IDENTITY_BYTES_MAX).ok()
+    }
+
+    /// Prepares a key; it is on the disk when this returns.
+    pub(crate) fn put_next_key(&self, pem: &[u8]) -> Result<(), Failure> {
+        self.put(NEXT_KEY, pem)
+    }
+
+    /// Puts an identity in place of the one there, then lets go of the prepared key.
+    pub(crate) fn put_identity(&self, pem: &[u8]) -> Result<(), Failure> {
+        if pem.len() > IDENTITY_BYTES_MAX {
+            return Err(Failure::new(Reason::CredentialMalformed, format!("{} bytes of certificates", pem.len())));
+        }
+        self.put(IDENTITY, pem)?;
+        if let Some(directory) = &self.directory {
+            directory.remove(NEXT_KEY);
+        }
+        Ok(())
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let unopened = || Failure::new(Reason::StateUnwritable, format!("{} cannot be opened", self.path));
+        let directory = self.directory.as_ref().ok_or_else(|| self.warnings.first().cloned().unwrap_or_else(unopened))?;
+        directory.replace(name, bytes, DURABLE).map_err(|error| Failure::io(Reason::StateUnwritable, &format!("{}/{name}", self.path), &error))
     }
 
     /// What is remembered of earlier runs.

@@ -1,7 +1,7 @@
 //! Site files: what an operator writes, and the checked site it means.
 
 use crate::failure::Failure;
-use protocol::site::{Credential, Delivery, Endpoint, Format, Kind, Site};
+use protocol::site::{Credential, Delivery, Endpoint, Format, KeyType, Kind, Site};
 use serde::Deserialize;
 use std::{fs, path::Path};
 
@@ -40,6 +40,7 @@ struct TypedEndpoint {
 #[serde(deny_unknown_fields)]
 struct TypedCredential {
     name: String,
+    key: Option<String>,
     #[serde(rename = "delivery", default)]
     deliveries: Vec<TypedDelivery>,
 }
@@ -109,7 +110,10 @@ pub(crate) fn read(path: &Path) -> Result<Site, Failure> {
             .map(delivery)
             .collect::<Result<_, _>>()
             .map_err(|because| invalid(format!("credential {}: {because}", credential.name)))?;
-        site.credentials.push(Credential { name: credential.name, deliveries });
+        let key = credential
+            .key
+            .map(|word| KeyType::parse(&word).ok_or_else(|| invalid(format!("credential {}: key {word:?} is not ed25519", credential.name))));
+        site.credentials.push(Credential { name: credential.name, key: key.transpose()?, deliveries });
     }
     Site::from_json(&site.to_json()).map_err(|cause| invalid(cause.to_string()))
 }
@@ -124,8 +128,7 @@ fn delivery(typed: TypedDelivery) -> Result<Delivery, String> {
         "stdout" => Kind::Stdout,
         other => return Err(format!("kind {other:?} is not one of file directory socket exec stdout")),
     };
-    let format =
-        Format::parse(&typed.format).ok_or_else(|| format!("format {:?} is not one of raw json aws kubernetes env spiffe vault", typed.format))?;
+    let format = Format::parse(&typed.format).ok_or_else(|| format!("format {:?} is not one of {}", typed.format, Format::WORDS))?;
     let octal = |mode: String| u32::from_str_radix(&mode, 8).map_err(|_| format!("mode {mode:?} is not octal, such as \"0640\""));
     Ok(Delivery { kind, format, mode: typed.mode.map(octal).transpose()?, owner: typed.owner })
 }

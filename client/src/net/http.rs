@@ -1,26 +1,48 @@
-//! HTTP/1.1 (RFC 9112), as little of it as a credential needs: one GET, one bounded answer.
+//! HTTP/1.1 (RFC 9112), as little of it as a credential needs: one request, one bounded answer.
 
 use crate::failure::Failure;
+use host::refused;
 use protocol::{reason::Reason, refusal::Refusal};
 use std::io::{ErrorKind, Read, Write};
 
 const HEAD_BYTES_MAX: usize = 16_384;
 const BODY_BYTES_MAX: usize = 65_536;
 
-/// Sends a GET and gives the body of its 200; `stream_failure` finds the words for a broken stream.
-pub(crate) fn get<S: Read + Write>(
+/// What is asked for: a GET, or with a body a POST.
+pub(crate) struct Request<'a> {
+    pub(crate) path: &'a str,
+    /// Seconds that the credential held is still good.
+    pub(crate) held: Option<i64>,
+    pub(crate) body: Option<&'a str>,
+}
+
+/// Sends a request and gives the body of its 200; `stream_failure` finds the words for a broken stream.
+pub(crate) fn exchange<S: Read + Write>(
     stream: &mut S,
     authority: &str,
-    path: &str,
+    request: &Request<'_>,
     stream_failure: fn(&std::io::Error) -> Failure,
 ) -> Result<Vec<u8>, Failure> {
-    let version = env!("CARGO_PKG_VERSION");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: pinnace/{version}\r\nAccept: application/json\r\n\r\n");
+    let request = text(authority, request);
     stream.write_all(request.as_bytes()).and_then(|()| stream.flush()).map_err(|error| stream_failure(&error))?;
     let mut buffer = Buffer { stream, bytes: Vec::new(), failure: stream_failure };
     let head = buffer.head()?;
     let body = buffer.body(&head)?;
     judge(&head, body)
+}
+
+fn text(authority: &str, request: &Request<'_>) -> String {
+    let Request { path, held, body } = request;
+    let method = if body.is_some() { "POST" } else { "GET" };
+    let version = env!("CARGO_PKG_VERSION");
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: pinnace/{version}\r\nAccept: application/json\r\n");
+    if let Some(seconds) = held {
+        text += &format!("Pinnace-Held: {seconds}\r\n");
+    }
+    if let Some(body) = body {
+        text += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    }
+    text + "\r\n" + body.unwrap_or_default()
 }
 
 /// What the head of an answer says.
@@ -34,26 +56,21 @@ struct Head {
 }
 
 fn judge(head: &Head, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    let refusal = Refusal::from_json(&body);
     let reason = match head.code {
         200 if head.encoded => Reason::HttpEncoding,
         200 if body.is_empty() => Reason::HttpEmpty,
         200 if head.html || body.trim_ascii_start().starts_with(b"<") => Reason::HttpNotJson,
         200 => return Ok(body),
-        300..=399 => Reason::HttpRedirect,
-        401 => Reason::HttpUnauthorized,
-        403 => Reason::HttpForbidden,
-        404 => Reason::HttpNotFound,
-        429 => Reason::HttpThrottled,
-        503 => Reason::HttpUnavailable,
-        500..=599 => Reason::HttpServerError,
-        _ => Reason::HttpStatus,
+        code => refused::reason_of(code, refusal.as_ref().map_or("", |refusal| &refusal.code)),
     };
-    let words = Refusal::from_json(&body).map(|refusal| format!(": {} ({})", printable(&refusal.because), printable(&refusal.code)));
+    let words = refusal.map(|refusal| format!(": {} ({})", printable(&refusal.because), printable(&refusal.code)));
     let because = format!("the answer has status {}{}", head.code, words.unwrap_or_default());
     Err(Failure { reason, because, retry_after: head.retry_after })
 }
 
-fn printable(text: &str) -> String {
+/// What a terminal may be shown of a text that came over the wire.
+pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).take(200).collect()
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod http;
 pub(crate) mod resolve;
 pub(crate) mod session;
 pub(crate) mod tls;
+pub(crate) mod way;
 
 use ring::rand::{SecureRandom, SystemRandom};
 

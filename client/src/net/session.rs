@@ -2,15 +2,17 @@
 
 use crate::{
     failure::Failure,
+    identity::Identity,
     net::{
-        http,
-        tls::{self, Identity, Pinned},
+        http::{self, Request},
+        tls::{self, Pinned},
     },
     run::now,
     sys::socket::Timed,
 };
 use protocol::{
     hex_decode, hex_encode,
+    membership::{BINDING_BYTES, BINDING_LABEL},
     reason::Reason,
     site::{Endpoint, Site},
     time::{TimeAnswer, message},
@@ -37,7 +39,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// Shakes hands, and has the time proved if this host's clock is in doubt; nothing else is sent before.
-    pub(crate) fn open(stream: TcpStream, endpoint: &Endpoint, site: &Site, identity: &Identity, until: Instant) -> Result<Self, Failure> {
+    pub(crate) fn open(stream: TcpStream, endpoint: &Endpoint, site: &Site, identity: Option<&Identity>, until: Instant) -> Result<Self, Failure> {
         let (config, pinned) = tls::config(site, identity)?;
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|_| Failure::new(Reason::SiteInvalid, "an endpoint's host is no name"))?;
         let tls = ClientConnection::new(Arc::new(config), name).map_err(|error| tls_failure(&error))?;
@@ -52,7 +54,23 @@ impl Session {
 
     /// The body of a 200.
     pub(crate) fn get(&mut self, path: &str) -> Result<Vec<u8>, Failure> {
-        http::get(&mut self.stream, &self.authority, path, answer_failure)
+        self.send(path, None, None)
+    }
+
+    /// The body of a 200 to a request that says how long the credential held is good, or to a POST.
+    pub(crate) fn send(&mut self, path: &str, held: Option<i64>, body: Option<&str>) -> Result<Vec<u8>, Failure> {
+        http::exchange(&mut self.stream, &self.authority, &Request { path, held, body }, answer_failure)
+    }
+
+    /// What binds a proof to this connection (RFC 9266).
+    pub(crate) fn binding(&self) -> Result<[u8; BINDING_BYTES], Failure> {
+        let bound = self.stream.tls.export_keying_material([0; BINDING_BYTES], BINDING_LABEL.as_bytes(), None);
+        bound.map_err(|error| tls_failure(&error))
+    }
+
+    /// Gives what follows until then.
+    pub(crate) fn until(&mut self, deadline: Instant) {
+        self.stream.socket.deadline = deadline;
     }
 
     fn prove_the_time(&mut self, site: &Site, pinned: &Pinned) -> Result<(), Failure> {

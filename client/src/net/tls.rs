@@ -1,21 +1,21 @@
 //! TLS 1.3 as this site wants it: pinned roots, one exact name, no resumption, and a certificate check that knows when only the
 //! host's clock is to blame.
 
-use crate::failure::Failure;
-use protocol::{identity::HostId, reason::Reason, site::Site};
+use crate::{failure::Failure, identity::Identity};
+use protocol::{reason::Reason, site::Site};
 use ring::{
     rand::{SecureRandom, SystemRandom},
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
 };
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureAlgorithm, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureAlgorithm, SignatureScheme,
     client::{
-        Resumption, WebPkiServerVerifier,
+        Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::{CryptoProvider, ring as provider},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
-    sign::{Signer, SigningKey},
+    crypto::{CryptoProvider, KeyProvider, WebPkiSupportedAlgorithms, ring as provider},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime, pem::PemObject},
+    sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey},
     time_provider::TimeProvider,
 };
 use std::{
@@ -23,32 +23,10 @@ use std::{
     time::Duration,
 };
 
-/// The host's key, certificates, and name.
-pub(crate) struct Identity {
-    key: PrivateKeyDer<'static>,
-    chain: Vec<CertificateDer<'static>>,
-    /// The SPIFFE ID in the certificate.
-    pub(crate) id: String,
-}
-
-impl Identity {
-    /// From `identity.pem`.
-    pub(crate) fn parse(pem: &[u8]) -> Result<Self, Failure> {
-        let invalid = |because: &str| Failure::new(Reason::IdentityInvalid, format!("identity.pem: {because}"));
-        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| invalid("no private key"))?;
-        let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| invalid("not PEM"))?;
-        let leaf = chain.first().ok_or_else(|| invalid("no certificate"))?;
-        let leaf = webpki::EndEntityCert::try_from(leaf).map_err(|_| invalid("the first certificate cannot be read"))?;
-        let id = leaf.valid_uri_names().find_map(HostId::parse).ok_or_else(|| invalid("the certificate names no host"))?;
-        let id = id.to_string();
-        Ok(Self { key, chain, id })
-    }
-}
-
-/// The certificate check and what it saw.
+/// The certificate check and what it saw. The library's own brings revocation lists along, which nobody here has.
 #[derive(Debug)]
 pub(crate) struct Pinned {
-    inner: Arc<WebPkiServerVerifier>,
+    anchors: Vec<TrustAnchor<'static>>,
     doubt: Mutex<Option<Doubt>>,
 }
 
@@ -71,7 +49,30 @@ impl Pinned {
         let doubt = self.doubt.lock().map_err(|_| Error::General("poisoned".into()))?;
         let Some(Doubt { chain, name }) = doubt.as_ref() else { return Ok(()) };
         let (leaf, rest) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
-        self.inner.verify_server_cert(leaf, rest, name, &[], time).map(|_| ())
+        self.check(leaf, rest, name, time).map_err(|error| certificate_error(&error).into())
+    }
+
+    fn check(&self, leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], name: &ServerName<'_>, time: UnixTime) -> Result<(), webpki::Error> {
+        let leaf = webpki::EndEntityCert::try_from(leaf)?;
+        leaf.verify_for_usage(ALGORITHMS.all, &self.anchors, rest, time, webpki::KeyUsage::server_auth(), None, None)?;
+        leaf.verify_is_valid_for_subject_name(name)
+    }
+}
+
+/// The library's word for what is wrong with a certificate.
+fn certificate_error(error: &webpki::Error) -> CertificateError {
+    use webpki::Error as Found;
+    match error {
+        Found::CertNotValidYet { time, not_before } => CertificateError::NotValidYetContext { time: *time, not_before: *not_before },
+        Found::CertExpired { time, not_after } => CertificateError::ExpiredContext { time: *time, not_after: *not_after },
+        Found::UnknownIssuer => CertificateError::UnknownIssuer,
+        Found::InvalidSignatureForPublicKey
+        | Found::UnsupportedSignatureAlgorithmContext(_)
+        | Found::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => CertificateError::BadSignature,
+        Found::CertNotValidForName(_) => CertificateError::NotValidForName,
+        Found::RequiredEkuNotFoundContext(_) => CertificateError::InvalidPurpose,
+        Found::BadDer | Found::BadDerTime | Found::TrailingData(_) => CertificateError::BadEncoding,
+        _ => CertificateError::ApplicationVerificationFailure,
     }
 }
 
@@ -84,26 +85,26 @@ impl ServerCertVerifier for Pinned {
         leaf: &CertificateDer<'_>,
         rest: &[CertificateDer<'_>],
         name: &ServerName<'_>,
-        ocsp: &[u8],
+        _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let mut time = now;
-        let mut result = Err(Error::General("unchecked".into()));
+        let mut result = Ok(());
         for _ in 0..TIMES_MAX {
-            result = self.inner.verify_server_cert(leaf, rest, name, ocsp, time);
+            result = self.check(leaf, rest, name, time);
             time = match &result {
-                Err(Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. })) => *not_before,
-                Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => *not_after,
+                Err(webpki::Error::CertNotValidYet { not_before, .. }) => *not_before,
+                Err(webpki::Error::CertExpired { not_after, .. }) => *not_after,
                 _ => break,
             };
         }
-        let verified = result?;
+        result.map_err(|error| certificate_error(&error))?;
         exact(leaf, name)?;
         if time != now {
             let chain = std::iter::once(leaf).chain(rest).map(|certificate| certificate.clone().into_owned()).collect();
             *self.doubt.lock().map_err(|_| Error::General("poisoned".into()))? = Some(Doubt { chain, name: name.to_owned() });
         }
-        Ok(verified)
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, Error> {
@@ -116,11 +117,16 @@ impl ServerCertVerifier for Pinned {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
+        let unknown = || Error::PeerIncompatible(rustls::PeerIncompatible::NoSignatureSchemesInCommon);
+        let (_, algorithms) = ALGORITHMS.mapping.iter().find(|(scheme, _)| *scheme == signature.scheme).ok_or_else(unknown)?;
+        let algorithm = algorithms.first().ok_or_else(unknown)?;
+        let leaf = webpki::EndEntityCert::try_from(certificate).map_err(|error| certificate_error(&error))?;
+        leaf.verify_signature(*algorithm, message, signature.signature()).map_err(|error| certificate_error(&error))?;
+        Ok(HandshakeSignatureValid::assertion())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        ALGORITHMS.supported_schemes()
     }
 }
 
@@ -132,38 +138,42 @@ fn exact(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> 
     if found { Ok(()) } else { Err(CertificateError::NotValidForName.into()) }
 }
 
-/// The configuration for one site and identity.
-pub(crate) fn config(site: &Site, identity: &Identity) -> Result<(ClientConfig, Arc<Pinned>), Failure> {
+/// The configuration for one site and identity; without one no certificate is shown.
+pub(crate) fn config(site: &Site, identity: Option<&Identity>) -> Result<(ClientConfig, Arc<Pinned>), Failure> {
     let provider = Arc::new(narrow());
-    let mut roots = RootCertStore::empty();
+    let invalid = |because: String| Failure::new(Reason::SiteInvalid, format!("roots_pem: {because}"));
+    let mut anchors = Vec::new();
     for root in CertificateDer::pem_slice_iter(site.roots_pem.as_bytes()) {
-        let root = root.map_err(|_| Failure::new(Reason::SiteInvalid, "roots_pem: not PEM"))?;
-        roots.add(root).map_err(|error| Failure::new(Reason::SiteInvalid, format!("roots_pem: {error}")))?;
+        let root = root.map_err(|_| invalid("not PEM".to_owned()))?;
+        anchors.push(webpki::anchor_from_trusted_cert(&root).map_err(|_| invalid("not a CA's certificate".to_owned()))?.to_owned());
     }
-    let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
-    let inner = inner.map_err(|error| Failure::new(Reason::SiteInvalid, format!("roots_pem: {error}")))?;
-    let pinned = Arc::new(Pinned { inner, doubt: Mutex::new(None) });
-    let mut config = ClientConfig::builder_with_details(provider, Arc::new(Clock))
+    let pinned = Arc::new(Pinned { anchors, doubt: Mutex::new(None) });
+    let builder = ClientConfig::builder_with_details(provider, Arc::new(Clock))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| Failure::new(Reason::Internal, error.to_string()))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::<Pinned>::clone(&pinned))
-        .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())
-        .map_err(|error| Failure::new(Reason::IdentityInvalid, format!("identity.pem: {error}")))?;
+        .with_custom_certificate_verifier(Arc::<Pinned>::clone(&pinned));
+    let mut config = match identity {
+        Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified(identity)?))),
+        None => builder.with_no_client_auth(),
+    };
     config.resumption = Resumption::disabled();
     Ok((config, pinned))
+}
+
+/// The key with its certificates, if they go together.
+fn certified(identity: &Identity) -> Result<CertifiedKey, Failure> {
+    let invalid = |because: String| Failure::new(Reason::IdentityInvalid, format!("the host's key and certificate: {because}"));
+    let key = KEYS.load_private_key(identity.key.clone_key()).map_err(|error| invalid(error.to_string()))?;
+    if key.public_key().is_some_and(|key| !identity.is_over(&key)) {
+        return Err(invalid("they do not go together".to_owned()));
+    }
+    Ok(CertifiedKey::new(identity.chain.clone(), key))
 }
 
 /// X25519, AES-128-GCM and ChaCha20-Poly1305; certificates of Ed25519 and ECDSA P-256.
 fn narrow() -> CryptoProvider {
     use provider::cipher_suite::{TLS13_AES_128_GCM_SHA256, TLS13_CHACHA20_POLY1305_SHA256};
-    static ALGORITHMS: rustls::crypto::WebPkiSupportedAlgorithms = rustls::crypto::WebPkiSupportedAlgorithms {
-        all: &[webpki::ring::ED25519, webpki::ring::ECDSA_P256_SHA256],
-        mapping: &[
-            (SignatureScheme::ED25519, &[webpki::ring::ED25519]),
-            (SignatureScheme::ECDSA_NISTP256_SHA256, &[webpki::ring::ECDSA_P256_SHA256]),
-        ],
-    };
     CryptoProvider {
         cipher_suites: vec![TLS13_AES_128_GCM_SHA256, TLS13_CHACHA20_POLY1305_SHA256],
         kx_groups: vec![provider::kx_group::X25519],
@@ -173,6 +183,10 @@ fn narrow() -> CryptoProvider {
     }
 }
 
+static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
+    all: &[webpki::ring::ED25519, webpki::ring::ECDSA_P256_SHA256],
+    mapping: &[(SignatureScheme::ED25519, &[webpki::ring::ED25519]), (SignatureScheme::ECDSA_NISTP256_SHA256, &[webpki::ring::ECDSA_P256_SHA256])],
+};
 static RANDOM: Random = Random;
 static KEYS: Keys = Keys;
 
@@ -189,7 +203,7 @@ impl rustls::crypto::SecureRandom for Random {
 #[derive(Debug)]
 struct Keys;
 
-impl rustls::crypto::KeyProvider for Keys {
+impl KeyProvider for Keys {
     fn load_private_key(&self, key: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, Error> {
         let PrivateKeyDer::Pkcs8(pkcs8) = &key else { return Err(Error::General("the private key is not PKCS#8".into())) };
         if let Ok(key) = provider::sign::any_eddsa_type(pkcs8) {
@@ -250,14 +264,8 @@ pub(crate) fn reason_of(error: &Error) -> Reason {
 fn certificate_reason(error: &CertificateError) -> Reason {
     match error {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => Reason::TlsUnknownAuthority,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Reason::TlsWrongName,
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => Reason::TlsCertificateExpired,
-        CertificateError::UnsupportedSignatureAlgorithmContext { .. } | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            Reason::TlsUnknownAuthority
-        }
+        CertificateError::NotValidForName => Reason::TlsWrongName,
+        CertificateError::ExpiredContext { .. } | CertificateError::NotValidYetContext { .. } => Reason::TlsCertificateExpired,
         _ => Reason::TlsCertificateInvalid,
     }
 }

@@ -112,6 +112,13 @@ impl Directory {
         self.sync()
     }
 
+    /// Removes a file inside, best effort.
+    pub(crate) fn remove(&self, name: &str) {
+        if let Ok(name) = CString::new(name) {
+            self.unlink(&name);
+        }
+    }
+
     /// Renames inside the directory, best effort.
     pub(crate) fn set_aside(&self, name: &str) {
         if let (Ok(from), Ok(to)) = (CString::new(name), CString::new(format!("{name}.corrupt"))) {

@@ -4,7 +4,7 @@ use std::{
     ffi::{CStr, OsString, c_char, c_int},
     os::unix::ffi::OsStringExt,
     ptr,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -86,6 +86,32 @@ pub(crate) fn watchdog(seconds: u32) {
     }
 }
 
+/// From here on the process ends with these words and this status, whatever ends it: what follows must not change an outcome.
+pub(crate) fn settle(descriptor: c_int, words: String, exit: u8) {
+    let words = words.into_bytes().leak();
+    SETTLED_AT.store(descriptor, Relaxed);
+    SETTLED_EXIT.store(exit.into(), Relaxed);
+    SETTLED_LENGTH.store(words.len(), Relaxed);
+    SETTLED.store(words.as_mut_ptr(), Relaxed);
+}
+
+static SETTLED: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
+static SETTLED_LENGTH: AtomicUsize = AtomicUsize::new(0);
+static SETTLED_AT: AtomicI32 = AtomicI32::new(1);
+static SETTLED_EXIT: AtomicI32 = AtomicI32::new(0);
+
+/// Ends a settled process, from a signal handler.
+fn end_if_settled() {
+    let words = SETTLED.load(Relaxed);
+    if !words.is_null() {
+        // SAFETY: write and _exit are async-signal-safe; the words were leaked with this length.
+        unsafe {
+            libc::write(SETTLED_AT.load(Relaxed), words.cast(), SETTLED_LENGTH.load(Relaxed));
+            libc::_exit(SETTLED_EXIT.load(Relaxed))
+        }
+    }
+}
+
 /// What a panic ends with in a release: an instruction that is none, or a breakpoint.
 const PANIC_SIGNAL: c_int = if cfg!(target_arch = "aarch64") { libc::SIGTRAP } else { libc::SIGILL };
 
@@ -116,6 +142,7 @@ macro_rules! last_words {
 }
 
 extern "C" fn on_alarm(_: c_int) {
+    end_if_settled();
     last_words!(
         "run.deadline",
         110,
@@ -127,6 +154,7 @@ extern "C" fn on_alarm(_: c_int) {
 }
 
 extern "C" fn on_panic(_: c_int) {
+    end_if_settled();
     last_words!("run.internal", 111, "us", "pinnace failed in a way it does not know", "it broke a rule of its own", "report it with the log line");
 }
 
@@ -152,6 +180,24 @@ fn device_by(deadline: Instant) -> bool {
     use std::os::fd::AsRawFd;
     let Ok(random) = std::fs::File::open("/dev/random") else { return std::fs::File::open("/dev/urandom").is_ok() };
     super::socket::wait(random.as_raw_fd(), libc::POLLIN, deadline).is_ok() && std::fs::File::open("/dev/urandom").is_ok()
+}
+
+/// The kernel's name for this host.
+pub(crate) fn node_name() -> String {
+    // SAFETY: the structure is made of characters only, and the kernel ends each of its texts with a zero.
+    let name = unsafe {
+        let mut about: libc::utsname = std::mem::zeroed();
+        libc::uname(&raw mut about);
+        CStr::from_ptr(about.nodename.as_ptr()).to_bytes().to_vec()
+    };
+    String::from_utf8_lossy(&name).into_owned()
+}
+
+/// Standard input as a file.
+pub(crate) fn stdin() -> std::mem::ManuallyDrop<std::fs::File> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: descriptor 0 was made sure of at the start, and is never closed.
+    std::mem::ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(0) })
 }
 
 /// Whether a descriptor is a terminal.

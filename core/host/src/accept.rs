@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String};
 use protocol::{
-    answer::{self, Answer, Kind},
+    answer::{self, Answer, Kind, PRIVATE_KEY},
     json::{self, Value},
     reason::Reason,
 };
@@ -31,6 +31,9 @@ pub fn accept(body: &[u8], credential: &str, subject: &str, held: Option<&Answer
     check_times(&answer)?;
     if answer.kind == Kind::Jwt {
         check_token(&answer)?;
+    }
+    if answer.fields.iter().any(|(name, _)| answer.kind.has_key() && name == PRIVATE_KEY) {
+        return Err(rejected(Reason::CredentialMalformed, "it brings a private key, and only the host makes one".into()));
     }
     held.map_or(Ok(()), |held| check_against(&answer, held))?;
     Ok(answer)
@@ -136,6 +139,20 @@ mod tests {
         assert_eq!(reason(&Answer { subject: "spiffe://example.org/host/b".into(), ..secret(1, 2) }, None), Some(Reason::CredentialWrongSubject));
         assert_eq!(reason(&Answer { credential: "x".into(), ..secret(1, 2) }, None), Some(Reason::CredentialWrongName));
         assert_eq!(reason(&Answer { expires_at: i64::MAX, issued_at: i64::MIN, ..secret(1, 2) }, None), Some(Reason::CredentialMalformed));
+    }
+
+    #[test]
+    fn certificates_follow_the_same_rule_and_bring_no_private_key() {
+        let svid =
+            |issued_at, lifetime| Answer { kind: Kind::X509, fields: vec![("certificates".into(), "-".into())], ..secret(issued_at, lifetime) };
+        let held = svid(100, 60);
+        assert_eq!(reason(&svid(101, 60), Some(&held)), None);
+        assert_eq!(reason(&svid(99, 90), Some(&held)), Some(Reason::CredentialOlder));
+        assert_eq!(reason(&svid(101, 30), Some(&held)), Some(Reason::CredentialShorter));
+        let keyed = Answer { fields: vec![("certificates".into(), "-".into()), (PRIVATE_KEY.into(), "-".into())], ..svid(101, 60) };
+        assert_eq!(reason(&keyed, None), Some(Reason::CredentialMalformed));
+        let file = Answer { kind: Kind::Secret, ..keyed };
+        assert_eq!(reason(&file, None), None, "a secret's fields are called as they are");
     }
 
     #[test]

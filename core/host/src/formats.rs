@@ -7,7 +7,7 @@ use alloc::{
     vec::Vec,
 };
 use protocol::{
-    answer::{Answer, Kind},
+    answer::{Answer, Kind, PRIVATE_KEY},
     json::{Value, object},
     site::Format,
 };
@@ -35,6 +35,7 @@ pub struct Unfit {
 /// # Errors
 /// When the credential's kind does not have what the format needs.
 pub fn render(format: Format, answer: &Answer, roots_pem: &str) -> Result<Rendered, Unfit> {
+    let field = |name| field(answer, name, format);
     let text = match format {
         Format::Raw => raw(answer),
         Format::Json => answer.to_json(),
@@ -42,6 +43,21 @@ pub fn render(format: Format, answer: &Answer, roots_pem: &str) -> Result<Render
         Format::Kubernetes => kubernetes(answer)?,
         Format::Env => env(answer)?,
         Format::Vault => token(answer, Format::Vault)?.to_string(),
+        Format::Spiffe if answer.kind == Kind::X509 => {
+            return Ok(Rendered::Several(vec![
+                ("svid.pem".into(), field("certificates")?.into(), 0o644),
+                ("svid_key.pem".into(), field(PRIVATE_KEY)?.into(), 0o600),
+                ("svid_bundle.pem".into(), field("bundle")?.into(), 0o644),
+            ]));
+        }
+        Format::Ssh => {
+            let line = |name| Ok(format!("{}\n", field(name)?.trim_end()).into_bytes());
+            return Ok(Rendered::Several(vec![
+                ("id_ed25519".into(), field(PRIVATE_KEY)?.into(), 0o600),
+                ("id_ed25519-cert.pub".into(), line("certificate")?, 0o644),
+                ("authority.pub".into(), line("authority")?, 0o644),
+            ]));
+        }
         Format::Spiffe => {
             let token = token(answer, Format::Spiffe)?.as_bytes().to_vec();
             let bundle = roots_pem.as_bytes().to_vec();
@@ -62,24 +78,34 @@ fn raw(answer: &Answer) -> String {
 
 fn token(answer: &Answer, format: Format) -> Result<&str, Unfit> {
     let token = (answer.kind == Kind::Jwt).then_some(answer.token.as_str());
-    token.ok_or_else(|| Unfit { format, because: "it takes a token, and the credential is a secret".into() })
+    token.ok_or_else(|| Unfit { format, because: format!("it takes a token, and the credential is of kind {}", answer.kind.name()) })
+}
+
+fn field<'a>(answer: &'a Answer, name: &str, format: Format) -> Result<&'a str, Unfit> {
+    let field = answer.fields.iter().find(|(key, _)| key == name).map(|(_, text)| text.as_str());
+    field.ok_or_else(|| Unfit { format, because: format!("the credential has no {name}") })
 }
 
 fn aws(answer: &Answer) -> Result<String, Unfit> {
-    let field = |name: &str| answer.fields.iter().find(|(key, _)| key == name).map(|(_, text)| text.as_str());
-    let needed = |name: &str| field(name).ok_or_else(|| Unfit { format: Format::Aws, because: format!("the credential has no {name}") });
+    let needed = |name| field(answer, name, Format::Aws);
     let mut members: Vec<(String, Value)> = vec![
         ("Version".into(), 1.into()),
         ("AccessKeyId".into(), needed("AccessKeyId")?.into()),
         ("SecretAccessKey".into(), needed("SecretAccessKey")?.into()),
     ];
-    members.extend(field("SessionToken").map(|token| ("SessionToken".to_string(), token.into())));
+    members.extend(needed("SessionToken").ok().map(|token| ("SessionToken".to_string(), token.into())));
     members.push(("Expiration".into(), rfc3339(answer.expires_at).into()));
     Ok(Value::Object(members).to_string())
 }
 
 fn kubernetes(answer: &Answer) -> Result<String, Unfit> {
-    let status = object([("expirationTimestamp", rfc3339(answer.expires_at).into()), ("token", token(answer, Format::Kubernetes)?.into())]);
+    let ends = ("expirationTimestamp", rfc3339(answer.expires_at).into());
+    let status = if answer.kind == Kind::X509 {
+        let field = |name| field(answer, name, Format::Kubernetes);
+        object([ends, ("clientCertificateData", field("certificates")?.into()), ("clientKeyData", field(PRIVATE_KEY)?.into())])
+    } else {
+        object([ends, ("token", token(answer, Format::Kubernetes)?.into())])
+    };
     Ok(object([("apiVersion", "client.authentication.k8s.io/v1".into()), ("kind", "ExecCredential".into()), ("status", status)]).to_string())
 }
 
@@ -175,6 +201,33 @@ mod tests {
         );
         assert!(matches!(render(Format::Spiffe, &jwt(), "ROOT"), Ok(Rendered::Several(files)) if files.len() == 2 && files[1].1 == b"ROOT"));
         assert!(render(Format::Aws, &jwt(), "").is_err());
+    }
+
+    #[test]
+    fn certificates_and_keys_render_for_those_who_read_them() {
+        let made = |kind, names: &[&str]| {
+            let fields = names.iter().map(|name| ((*name).into(), format!("{name}!\n"))).collect();
+            Answer { kind, token: String::new(), fields, ..jwt() }
+        };
+        let files = |format, answer: &Answer| match render(format, answer, "ROOT") {
+            Ok(Rendered::Several(files)) => files,
+            _ => panic!("not several files"),
+        };
+        let svid = made(Kind::X509, &["certificates", "bundle", PRIVATE_KEY]);
+        let expected = [("svid.pem", "certificates!\n", 0o644), ("svid_key.pem", "private_key!\n", 0o600), ("svid_bundle.pem", "bundle!\n", 0o644)];
+        assert_eq!(files(Format::Spiffe, &svid), expected.map(|(name, text, mode)| (name.into(), text.into(), mode)));
+        assert_eq!(
+            text(Format::Kubernetes, &svid),
+            "{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"kind\":\"ExecCredential\",\"status\":{\"expirationTimestamp\":\"2026-11-18T12:06:40Z\",\"clientCertificateData\":\"certificates!\\n\",\"clientKeyData\":\"private_key!\\n\"}}"
+        );
+        let ssh = made(Kind::Ssh, &["certificate", "authority", PRIVATE_KEY]);
+        let expected =
+            [("id_ed25519", "private_key!\n", 0o600), ("id_ed25519-cert.pub", "certificate!\n", 0o644), ("authority.pub", "authority!\n", 0o644)];
+        assert_eq!(files(Format::Ssh, &ssh), expected.map(|(name, text, mode)| (name.into(), text.into(), mode)));
+        for (format, answer) in [(Format::Spiffe, &ssh), (Format::Ssh, &svid), (Format::Ssh, &jwt()), (Format::Vault, &svid)] {
+            assert!(render(format, answer, "").is_err(), "{format:?}");
+        }
+        assert!(render(Format::Spiffe, &made(Kind::X509, &["certificates", "bundle"]), "").is_err(), "without its key it is none");
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct Memory {
     pub last_success_at: i64,
     /// The host's clock minus the control plane's, in seconds, when last measured.
     pub clock_skew: i64,
+    /// When this host last tried to renew its certificate, in its own seconds.
+    pub renewal_tried_at: i64,
     /// Credentials that are held and not yet handed over everywhere.
     pub pending: Vec<String>,
 }
@@ -73,6 +75,7 @@ impl Memory {
             ("last_code", self.last_code.as_str().into()),
             ("last_success_at", self.last_success_at.into()),
             ("clock_skew", self.clock_skew.into()),
+            ("renewal_tried_at", self.renewal_tried_at.into()),
             ("pending", Value::Array(self.pending.iter().map(|name| name.as_str().into()).collect())),
         ])
         .to_string()
@@ -89,6 +92,8 @@ impl Memory {
             last_code: value.get("last_code")?.as_str()?.to_string(),
             last_success_at: value.get("last_success_at")?.as_i64()?,
             clock_skew: value.get("clock_skew")?.as_i64()?,
+            // Files of a release that knew no renewal have none.
+            renewal_tried_at: value.get("renewal_tried_at").and_then(Value::as_i64).unwrap_or(0),
             pending: value.get("pending")?.as_array()?.iter().filter_map(Value::as_str).map(ToString::to_string).collect(),
         })
     }
@@ -128,13 +133,15 @@ mod tests {
 
     #[test]
     fn memory_round_trips_and_is_bounded() {
-        let mut memory = Memory { last_code: "ok".into(), clock_skew: -3, ..Memory::default() };
+        let mut memory = Memory { last_code: "ok".into(), clock_skew: -3, renewal_tried_at: 9, ..Memory::default() };
         for last in 0..20 {
             memory.remember("cp", IpAddr::from([192, 0, 2, last]));
         }
         memory.remember("cp", IpAddr::from([192, 0, 2, 18]));
         assert_eq!(memory.last_good.len(), LAST_GOOD_MAX);
         assert_eq!(memory.last_good[0].1, IpAddr::from([192, 0, 2, 18]));
+        let older = memory.to_json().replace("\"renewal_tried_at\":9,", "");
+        assert_eq!(Memory::from_json(older.as_bytes()), Some(Memory { renewal_tried_at: 0, ..memory.clone() }));
         assert_eq!(Memory::from_json(memory.to_json().as_bytes()), Some(memory));
     }
 }

@@ -2,11 +2,12 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use core::net::IpAddr;
-use host::{accept, candidates, dns, due, formats, host_file, resolver_files, state};
+use host::{accept, candidates, dns, due, formats, host_file, key_files::SshCertificate, refused, resolver_files, state};
 use protocol::{
     answer::Answer,
     identity::HostId,
     json,
+    membership::{Identity, KeyRequest, Request, Whoami},
     refusal::Refusal,
     site::{self, Format, Site},
     time::TimeAnswer,
@@ -16,10 +17,13 @@ const INPUTS: usize = 200_000;
 const SITE: &str = r#"{"version":1,"name":"demo","trust_domain":"example.org","endpoints":[{"host":"cp.example.org","port":8443,"addresses":["192.0.2.10"]}],"roots_pem":"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n","time_keys":[],"state_dir":"/s","host_file":"/h","deadline_seconds":10,"proxy":null,"credentials":[]}"#;
 const ANSWER: &str = r#"{"version":1,"credential":"db","kind":"secret","subject":"spiffe://example.org/host/a","issued_at":100,"expires_at":160,"expires_in":60,"fetch_after":30,"fetch_window":6,"fields":{"AccessKeyId":"a","SecretAccessKey":"b"}}"#;
 const TOKEN: &str = r#"{"version":1,"credential":"db","kind":"jwt","subject":"spiffe://example.org/host/a","issued_at":100,"expires_at":160,"expires_in":60,"fetch_after":30,"fetch_window":6,"token":"e30.eyJzdWIiOiJhIn0.c2ln"}"#;
-const TEXTS: [&str; 9] = [
+const TEXTS: [&str; 12] = [
     r#"{"version":1,"code":"policy.denied","error":"e","because":"b","hint":"\u00e9\ud83d\ude00"}"#,
     r#"{"version":1,"time":1,"nonce":"0123456789abcdef","key":"00","signature":"00"}"#,
     r#"{"last_good":[{"host":"cp","address":"::1"}],"last_run_at":-9223372036854775808,"last_code":"ok","last_success_at":9223372036854775807,"clock_skew":0,"pending":["db"]}"#,
+    r#"{"version":1,"host":"a","key":"0707070707070707070707070707070707070707070707070707070707070707","proof":"00","token":"0123456789abcdef"}"#,
+    r#"{"version":1,"subject":"spiffe://a/host/b","certificates":"-","issued_at":1,"expires_at":2}"#,
+    r#"{"version":1,"subject":"s","status":"active","labels":{"a":"b"},"credentials":["c"],"certificate_expires_at":1,"time":2}"#,
     "# x\nnameserver fe80::1%eth0\nnameserver 192.0.2.53\noptions rotate\n",
     "127.0.0.1 localhost\n192.0.2.1 cp.example.org # cp\n",
     "root:x:0:0::/:\nagent:x:77:88::/:\n",
@@ -88,12 +92,19 @@ fn packet() -> Vec<u8> {
     packet
 }
 
+/// As much of an OpenSSH certificate as is read.
+fn certificate() -> Vec<u8> {
+    let string = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat();
+    [string(b"ssh-ed25519-cert-v01@openssh.com"), string(b"nonce"), string(&[7; 32]), vec![0; 12], string(b"id"), string(b"root"), vec![1; 16]]
+        .concat()
+}
+
 fn seeds() -> Vec<Vec<u8>> {
     let site = Site::from_json(SITE).unwrap();
     let held = format!("{{\"received_at\":5,\"answer\":{ANSWER}}}");
     let mut region = site::encode_region(&site).unwrap();
     region.truncate(24 + site.to_json().len());
-    let mut seeds = vec![packet(), region, state::seal(&held), held.into_bytes()];
+    let mut seeds = vec![packet(), certificate(), region, state::seal(&held), held.into_bytes()];
     seeds.extend([SITE, ANSWER, TOKEN].iter().chain(&TEXTS).map(|text| text.as_bytes().to_vec()));
     seeds
 }
@@ -112,7 +123,11 @@ fn feed(bytes: &[u8], number: i64, site: &Site) {
     if let Ok(value) = json::parse(bytes) {
         assert_eq!(json::parse(value.to_string().as_bytes()), Ok(value));
     }
-    let _ = (Refusal::from_json(bytes), TimeAnswer::from_json(bytes), site::decode_region(bytes));
+    let _ = (Request::from_json(bytes), KeyRequest::from_json(bytes), SshCertificate::from_blob(bytes));
+    let _ = Identity::from_json(bytes).map(|read| assert_eq!(Identity::from_json(read.to_json().as_bytes()), Some(read)));
+    let _ = Whoami::from_json(bytes).map(|read| assert_eq!(Whoami::from_json(read.to_json().as_bytes()), Some(read)));
+    let _ = Refusal::from_json(bytes).map(|refusal| refused::reason_of(403, &refusal.code));
+    let _ = (TimeAnswer::from_json(bytes), site::decode_region(bytes));
     if let Ok(answer) = Answer::from_json(bytes) {
         assert_eq!(Answer::from_json(answer.to_json().as_bytes()).as_ref(), Ok(&answer));
         consume(&answer, number);
@@ -122,7 +137,13 @@ fn feed(bytes: &[u8], number: i64, site: &Site) {
         consume(&held.answer, held.received_at);
     }
     if let Ok(text) = core::str::from_utf8(bytes) {
-        let _ = (HostId::parse(text), protocol::hex_decode(text), protocol::base64url_decode(text), dns::query(1, text, dns::Family::V6));
+        let _ = (
+            SshCertificate::parse(text),
+            HostId::parse(text),
+            protocol::hex_decode(text),
+            protocol::base64url_decode(text),
+            dns::query(1, text, dns::Family::V6),
+        );
         let _ = (site::host_and_port(text), host_file::apply(text, &mut site.clone()));
         if let Ok(read) = Site::from_json(text) {
             assert_eq!(Site::from_json(&read.to_json()), Ok(read));

@@ -92,8 +92,13 @@ impl From<bool> for Value {
 }
 
 /// An object from its members.
-pub fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    Value::Object(members.into_iter().map(|(key, value)| (key.to_string(), value)).collect())
+pub fn object<const N: usize>(mut members: [(&str, Value); N]) -> Value {
+    taken(&mut members)
+}
+
+/// One function for every number of members.
+fn taken(members: &mut [(&str, Value)]) -> Value {
+    Value::Object(members.iter_mut().map(|(name, value)| (name.to_string(), core::mem::replace(value, Value::Null))).collect())
 }
 
 impl Display for Value {

@@ -112,6 +112,8 @@ impl Reason {
 reasons! {
     Ok "ok" 0 None false "the credential is in place" "nothing to do";
     Usage "usage.invalid" 2 Host false "the command line is not understood" "see pinnace --help";
+    IdentityExpired "identity.expired" 8 Host true "this host's certificate has ended" "nothing to do; a run of pinnace asks the control plane to take the host back";
+    IdentityForeign "identity.unknown-authority" 9 Host true "this host's certificate is not from the control plane's CA" "nothing to do; a run of pinnace asks the control plane to take the host back";
     SiteUnstamped "site.unstamped" 10 Us false "this binary carries no site" "stamp it: pinnacectl stamp --site SITE.toml --binary pinnace --out FILE";
     SiteCorrupt "site.corrupt" 11 Host false "the stamped site fails its checksum" "the file is damaged: install the release again";
     SiteUnsupported "site.unsupported" 12 Us false "the stamped site is of another format version" "stamp this release with the pinnacectl of the same version";
@@ -179,6 +181,8 @@ reasons! {
     CredentialShorter "credential.shorter-lived" 85 ControlPlane true "the credential that came ends before the one held" "nothing to do; it is taken once the held one is nearer its end";
     CredentialEmpty "credential.empty" 86 ControlPlane true "the answer holds no credential" "check the issuer behind the control plane";
     CredentialUnsupported "credential.unsupported" 87 Us false "the credential is of a kind this release does not know" "update pinnace, or change the kind in the policy";
+    CredentialKeyNeeded "credential.key-needed" 88 ControlPlane false "the credential's kind needs a key made on this host" "set key = \"ed25519\" for the credential in the site and stamp again";
+    CredentialWrongKey "credential.wrong-key" 89 ControlPlane true "the certificate that came is over another key" "report it; check for a cache in front of the control plane";
     DeliveryDirectory "delivery.directory-missing" 90 Host true "the directory to deliver into does not exist" "create it, or start the agent that does";
     DeliveryPermission "delivery.permission" 91 Host false "this user may not write there" "check owner, mode and the unit's sandboxing";
     DeliveryDiskFull "delivery.disk-full" 92 Host true "there is no room to deliver into" "free space or inodes; the credential in place is untouched";

@@ -51,8 +51,33 @@ pub struct Endpoint {
 pub struct Credential {
     /// Its name in the control plane's policy.
     pub name: String,
+    /// The key that the host makes for it, if its kind needs one.
+    pub key: Option<KeyType>,
     /// Where it goes; none means that it is only kept for `pinnace credential`.
     pub deliveries: Vec<Delivery>,
+}
+
+/// A key that a host makes for a credential, fresh for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyType {
+    /// Ed25519 (RFC 8032).
+    Ed25519,
+}
+
+impl KeyType {
+    /// Its word in a site file.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            KeyType::Ed25519 => "ed25519",
+        }
+    }
+
+    /// By its word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        (word == KeyType::Ed25519.name()).then_some(KeyType::Ed25519)
+    }
 }
 
 /// One hand-over.
@@ -128,11 +153,22 @@ pub enum Format {
     Spiffe,
     /// A Vault or OpenBao token file.
     Vault,
+    /// Key, certificate and authority as OpenSSH reads them.
+    Ssh,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 7] = [Format::Raw, Format::Json, Format::Aws, Format::Kubernetes, Format::Env, Format::Spiffe, Format::Vault];
+    pub const ALL: [Format; 8] =
+        [Format::Raw, Format::Json, Format::Aws, Format::Kubernetes, Format::Env, Format::Spiffe, Format::Vault, Format::Ssh];
+    /// Their words, for those who typed another.
+    pub const WORDS: &'static str = "raw json aws kubernetes env spiffe vault ssh";
+
+    /// Whether it is a layout of several files.
+    #[must_use]
+    pub fn is_layout(self) -> bool {
+        matches!(self, Format::Spiffe | Format::Ssh)
+    }
 
     /// Its word in a site file.
     #[must_use]
@@ -145,6 +181,7 @@ impl Format {
             Format::Env => "env",
             Format::Spiffe => "spiffe",
             Format::Vault => "vault",
+            Format::Ssh => "ssh",
         }
     }
 
@@ -188,6 +225,7 @@ pub(crate) mod tests {
             proxy: Some("proxy.example.org:3128".into()),
             credentials: vec![Credential {
                 name: "db".into(),
+                key: None,
                 deliveries: vec![
                     Delivery { kind: Kind::File { path: "/run/a".into() }, format: Format::Raw, mode: Some(0o640), owner: Some("root:0".into()) },
                     Delivery { kind: Kind::Directory { path: "/run/d".into() }, format: Format::Spiffe, mode: None, owner: None },
@@ -206,6 +244,24 @@ pub(crate) mod tests {
         let region = encode_region(&site).unwrap();
         assert_eq!(region.len(), REGION_BYTES);
         assert_eq!(decode_region(&region), Ok(site));
+    }
+
+    #[test]
+    fn a_key_is_stamped_only_where_there_is_one() {
+        let mut site = example();
+        assert!(!site.to_json().contains("\"key\""));
+        site.credentials[0].key = Some(KeyType::Ed25519);
+        assert!(site.to_json().contains("{\"name\":\"db\",\"key\":\"ed25519\",\"deliveries\""));
+        assert_eq!(Site::from_json(&site.to_json()), Ok(site.clone()));
+        let other = site.to_json().replace("ed25519", "rsa");
+        assert_eq!(Site::from_json(&other).unwrap_err().field, "credentials[0].key");
+    }
+
+    #[test]
+    fn every_format_has_its_word() {
+        let words: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+        assert_eq!(words.join(" "), Format::WORDS);
+        assert!(Format::ALL.iter().all(|format| Format::parse(format.name()) == Some(*format)));
     }
 
     #[test]

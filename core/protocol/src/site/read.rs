@@ -1,6 +1,6 @@
 //! A site from JSON: every rule about a site is here, once.
 
-use super::{Credential, Delivery, Endpoint, Format, Invalid, Kind, Site};
+use super::{Credential, Delivery, Endpoint, Format, Invalid, KeyType, Kind, Site};
 use crate::{
     hex_decode,
     identity::{HostId, is_name},
@@ -103,21 +103,23 @@ fn endpoint(value: &Value, at: &str) -> Result<Endpoint, Invalid> {
 }
 
 fn credential(value: &Value, at: &str) -> Result<Credential, Invalid> {
-    known(value, at, &["name", "deliveries"])?;
+    known(value, at, &["name", "key", "deliveries"])?;
     let name = text_of(value, at, "name")?;
     if !is_name(&name) {
         return Err(invalid(&join(at, "name"), "not 1 to 63 of a-z 0-9 . _ -"));
     }
-    Ok(Credential { name, deliveries: each(value, at, "deliveries", delivery)? })
+    let key =
+        optional_text(value, at, "key")?.map(|word| KeyType::parse(&word).ok_or_else(|| invalid(&join(at, "key"), "not ed25519"))).transpose()?;
+    Ok(Credential { name, key, deliveries: each(value, at, "deliveries", delivery)? })
 }
 
 fn delivery(value: &Value, at: &str) -> Result<Delivery, Invalid> {
     known(value, at, &["kind", "format", "mode", "owner", "path", "peer_uid", "argv"])?;
     let kind = kind(value, at)?;
     let word = text_of(value, at, "format")?;
-    let format = Format::parse(&word).ok_or_else(|| invalid(&join(at, "format"), "not one of raw json aws kubernetes env spiffe vault"))?;
-    if (format == Format::Spiffe) != matches!(kind, Kind::Directory { .. }) {
-        return Err(invalid(&join(at, "format"), "spiffe goes with kind directory, and only with it"));
+    let format = Format::parse(&word).ok_or_else(|| invalid(&join(at, "format"), format!("not one of {}", Format::WORDS)))?;
+    if format.is_layout() != matches!(kind, Kind::Directory { .. }) {
+        return Err(invalid(&join(at, "format"), "spiffe and ssh go with kind directory, and only with it"));
     }
     let mode = optional_text(value, at, "mode")?
         .map(|mode| {

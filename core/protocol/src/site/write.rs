@@ -34,7 +34,12 @@ fn endpoint(endpoint: &Endpoint) -> Value {
 
 fn credential(credential: &Credential) -> Value {
     let deliveries = credential.deliveries.iter().map(delivery).collect();
-    object([("name", credential.name.as_str().into()), ("deliveries", Value::Array(deliveries))])
+    let mut value = object([("name", credential.name.as_str().into()), ("deliveries", Value::Array(deliveries))]);
+    // Written only where there is one, so that a site without keeps its bytes.
+    if let (Value::Object(members), Some(key)) = (&mut value, credential.key) {
+        members.insert(1, ("key".to_string(), key.name().into()));
+    }
+    value
 }
 
 fn delivery(delivery: &Delivery) -> Value {
