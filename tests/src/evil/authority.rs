@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, PKCS_ED25519, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, date_time_ymd,
+};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 const DAY: i64 = 86_400;
@@ -35,10 +37,20 @@ impl Authority {
 
     /// A CA of the same name with another key.
     #[must_use]
+    pub fn namesake() -> Self {
+        Self::named("Pinnace CA of example.org")
+    }
+
+    /// A CA that has nothing to do with the trust domain.
+    #[must_use]
     pub fn stranger() -> Self {
+        Self::named("Stranger")
+    }
+
+    fn named(name: &str) -> Self {
         let key = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "Pinnace CA of example.org");
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).expect("a certificate").pem();
         Self { issuer: Issuer::new(params, key), pem }
@@ -58,7 +70,8 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let at = |seconds: i64| date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(now() + seconds).unwrap_or(0));
         (params.not_before, params.not_after) = (at(from), at(to));
-        let key = KeyPair::generate_for(&PKCS_ED25519).expect("a key");
+        // OpenSSL, which plays some of the servers, cannot read ring's Ed25519 keys.
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("a key");
         let leaf = params.signed_by(&key, &self.issuer).expect("a certificate");
         Shown { chain: vec![leaf.der().clone()], key: key.serialize_der() }
     }

@@ -71,9 +71,15 @@ fn a_time_that_is_not_proved_lets_nobody_in() {
         ("unknown key", (|domain, nonce| time(TimeAnswer { key: "ab".repeat(32), ..signed_time(domain, nonce, now()) }), UNPROVEN)),
         ("empty key", (|domain, nonce| time(TimeAnswer { key: String::new(), ..signed_time(domain, nonce, now()) }), UNPROVEN)),
         ("an answer to an earlier nonce", (|domain, _| time(signed_time(domain, &"5a".repeat(16), now())), UNPROVEN)),
-        ("an earlier answer under this nonce", (|domain, nonce| time(TimeAnswer { nonce: nonce.into(), ..signed_time(domain, &"5a".repeat(16), now()) }), UNPROVEN)),
+        (
+            "an earlier answer under this nonce",
+            (|domain, nonce| time(TimeAnswer { nonce: nonce.into(), ..signed_time(domain, &"5a".repeat(16), now()) }), UNPROVEN),
+        ),
         ("no such page", (|_, _| http("404 Not Found", "", "{}"), UNPROVEN)),
-        ("a refusal with control characters", (|_, _| http("503 Unavailable", "", "{\"code\":\"x\\u001b[2J\",\"because\":\"\\u001b[31m\\r\\n\\u009bm\"}"), UNPROVEN)),
+        (
+            "a refusal with control characters",
+            (|_, _| http("503 Unavailable", "", "{\"code\":\"x\\u001b[2J\",\"because\":\"\\u001b[31m\\r\\n\\u009bm\"}"), UNPROVEN),
+        ),
         ("a page", (|_, _| ok("<html>"), UNPROVEN)),
         ("nothing", (|_, _| ok(""), UNPROVEN)),
         ("a credential", (|_, _| delivered(), UNPROVEN)),

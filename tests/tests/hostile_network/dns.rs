@@ -81,13 +81,25 @@ fn name_servers_that_answer_and_do_not_help() {
         ("REFUSED", (|| udp(|query| vec![query.answer(ANSWER | 5, &[])]), reason(&["dns.server-failure"]))),
         ("NOTIMP", (|| udp(|query| vec![query.answer(ANSWER | 4, &[])]), reason(&["dns.server-failure"]))),
         ("no address", (|| udp(|query| records(query, &[])), reason(&["dns.no-address"]))),
-        ("an address of another name", (|| udp(|query| records(query, &[record(&name("other.example.org"), A, &ADDRESS)])), reason(&["dns.no-address"]))),
-        ("an alias without an address", (|| udp(|query| records(query, &[alias(NAME, "x.example.org"), alias("x.example.org", "y.example.org")])), reason(&["dns.no-address"]))),
-        ("aliases in a circle", (|| udp(|query| records(query, &[alias(NAME, "x.example.org"), alias("x.example.org", NAME)])), reason(&["dns.no-address"]))),
+        (
+            "an address of another name",
+            (|| udp(|query| records(query, &[record(&name("other.example.org"), A, &ADDRESS)])), reason(&["dns.no-address"])),
+        ),
+        (
+            "an alias without an address",
+            (|| udp(|query| records(query, &[alias(NAME, "x.example.org"), alias("x.example.org", "y.example.org")])), reason(&["dns.no-address"])),
+        ),
+        (
+            "aliases in a circle",
+            (|| udp(|query| records(query, &[alias(NAME, "x.example.org"), alias("x.example.org", NAME)])), reason(&["dns.no-address"])),
+        ),
         ("an alias to an address", (|| udp(alias_to_address), Want::Delivered)),
         ("a wrong address that refuses", (|| udp(|query| records(query, &[record(ASKED, A, &NOWHERE)])), reason(&["connect.refused"]))),
         ("A answered, AAAA never", (|| udp(|query| if query.kind == A { vec![query.honest()] } else { vec![] }), Want::Delivered)),
-        ("A answered, AAAA refused", (|| udp(|query| if query.kind == A { vec![query.honest()] } else { vec![query.answer(ANSWER | 5, &[])] }), Want::Delivered)),
+        (
+            "A answered, AAAA refused",
+            (|| udp(|query| if query.kind == A { vec![query.honest()] } else { vec![query.answer(ANSWER | 5, &[])] }), Want::Delivered),
+        ),
     ]);
 }
 
@@ -109,9 +121,18 @@ fn answers_that_were_cut() {
     check(&[
         ("and TCP answers", (|| udp(|query| vec![query.answer(CUT, &[])]), Want::Delivered)),
         ("and TCP is silent", (|| (say(|query| vec![query.answer(CUT, &[])]), Arc::new(|_| None)), reason(&["dns.timeout"]))),
-        ("and TCP cuts too", (|| (say(|query| vec![query.answer(CUT, &[])]), Arc::new(|query| Some(query.answer(CUT, &[])))), reason(&["dns.timeout"]))),
-        ("and TCP says NXDOMAIN", (|| (say(|query| vec![query.answer(CUT, &[])]), Arc::new(|query| Some(query.answer(ANSWER | 3, &[])))), reason(&["dns.name-not-found"]))),
-        ("and TCP talks nonsense", (|| (say(|query| vec![query.answer(CUT, &[])]), Arc::new(|_| Some(vec![0xff; 60_000]))), reason(&["dns.malformed"]))),
+        (
+            "and TCP cuts too",
+            (|| (say(|query| vec![query.answer(CUT, &[])]), Arc::new(|query| Some(query.answer(CUT, &[])))), reason(&["dns.timeout"])),
+        ),
+        (
+            "and TCP says NXDOMAIN",
+            (|| (say(|query| vec![query.answer(CUT, &[])]), Arc::new(|query| Some(query.answer(ANSWER | 3, &[])))), reason(&["dns.name-not-found"])),
+        ),
+        (
+            "and TCP talks nonsense",
+            (|| (say(|query| vec![query.answer(CUT, &[])]), Arc::new(|_| Some(vec![0xff; 60_000]))), reason(&["dns.malformed"])),
+        ),
     ]);
 }
 
@@ -126,12 +147,27 @@ fn answers_that_are_not_to_the_question() {
         ("from another port", (|| (Arc::new(from_another_port), Arc::new(|_| None)), reason(&["dns.timeout"]))),
         ("a question", (|| udp(|query| vec![query.packet.clone()]), reason(&["dns.timeout", "dns.malformed"]))),
         ("garbage", (|| udp(|_| vec![vec![0xa5; 300]]), reason(&["dns.timeout"]))),
-        ("garbage under the right id", (|| udp(|query| vec![[&query.packet[..2], &[0xa5; 300]].concat()]), reason(&["dns.malformed", "dns.timeout"]))),
+        (
+            "garbage under the right id",
+            (|| udp(|query| vec![[&query.packet[..2], &[0xa5; 300]].concat()]), reason(&["dns.malformed", "dns.timeout"])),
+        ),
         ("nothing in a packet", (|| udp(|_| vec![vec![]]), reason(&["dns.timeout"]))),
         ("half a head", (|| udp(|query| vec![query.honest()[..7].to_vec()]), reason(&["dns.malformed"]))),
-        ("a name that points at itself", (|| udp(|query| records(query, &[record(&pointer(query.packet.len()), A, &ADDRESS)])), reason(&["dns.malformed"]))),
-        ("names that point at each other", (|| udp(|query| records(query, &[record(&pointer(query.packet.len() + 2), A, &pointer(query.packet.len()))])), reason(&["dns.malformed"]))),
-        ("a name that points out of the packet", (|| udp(|query| records(query, &[record(&pointer(0x3ff0), A, &ADDRESS)])), reason(&["dns.malformed"]))),
+        (
+            "a name that points at itself",
+            (|| udp(|query| records(query, &[record(&pointer(query.packet.len()), A, &ADDRESS)])), reason(&["dns.malformed"])),
+        ),
+        (
+            "names that point at each other",
+            (
+                || udp(|query| records(query, &[record(&pointer(query.packet.len() + 2), A, &pointer(query.packet.len()))])),
+                reason(&["dns.malformed"]),
+            ),
+        ),
+        (
+            "a name that points out of the packet",
+            (|| udp(|query| records(query, &[record(&pointer(0x3ff0), A, &ADDRESS)])), reason(&["dns.malformed"])),
+        ),
         ("65535 records that are not there", (|| udp(many), reason(&["dns.malformed"]))),
     ]);
 }
@@ -211,7 +247,8 @@ fn resolver_files_that_are_missing_or_unreadable_or_garbage() {
         ("words that are none", Some(b"nameserver\nnameserver one\nserver 127.0.0.1\nnameserver 127.0.0.1.1\n")),
         ("a server that is not there", Some(b"nameserver 192.0.2.53\n")),
     ];
-    let both: Vec<(String, _)> = rows.iter().flat_map(|(name, text)| [false, true].map(|stamped| (format!("{name}, stamped: {stamped}"), (*text, stamped)))).collect();
+    let both: Vec<(String, _)> =
+        rows.iter().flat_map(|(name, text)| [false, true].map(|stamped| (format!("{name}, stamped: {stamped}"), (*text, stamped)))).collect();
     let rows: Vec<(&str, _)> = both.iter().map(|(name, row)| (name.as_str(), *row)).collect();
     rows::check(&rows, |(text, stamped)| {
         let ground = Ground::new();

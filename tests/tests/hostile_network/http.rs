@@ -85,7 +85,7 @@ fn lengths_that_do_not_hold() {
         ("with a sign", (|| with_body(&format!("Content-Length: +{}\r\n", body().len()), &body()), Close, reason(&["http.malformed"]))),
         ("empty", (|| with_body("Content-Length:\r\n", &body()), Close, reason(&["http.malformed"]))),
         ("a terabyte", (|| with_body("Content-Length: 1000000000000\r\n", &body()), Hold, reason(&["http.too-large"]))),
-        ("beyond 64 bits", (|| with_body("Content-Length: 99999999999999999999999\r\n", &body()), Hold, reason(&["http.malformed"]))),
+        ("beyond 64 bits", (|| with_body("Content-Length: 99999999999999999999999\r\n", &body()), Hold, reason(&["http.too-large"]))),
         ("none, and a proper end", (|| with_body("", &body()), Close, Want::Delivered)),
         ("none, and cut: nobody knows whether it is whole", (|| with_body("", &body()), Cut, reason(&["http.closed"]))),
         ("none, and held", (|| with_body("", &body()), Hold, reason(&["http.timeout"]))),
@@ -117,7 +117,10 @@ fn heads_that_are_none() {
     use Then::{Close, Hold};
     check(&[
         ("of HTTP/1.0", (|| [&b"HTTP/1.0 200 OK\r\n\r\n"[..], body().as_bytes()].concat(), Close, Want::Delivered)),
-        ("after an interim answer", (|| [&b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"[..], &delivered()].concat(), Hold, Want::Delivered)),
+        (
+            "after an interim answer",
+            (|| [&b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"[..], &delivered()].concat(), Hold, Want::Delivered),
+        ),
         ("interim answers without end", (|| b"HTTP/1.1 100 Continue\r\n\r\n".repeat(5_000), Hold, reason(&["http.too-large", "http.malformed"]))),
         ("of HTTP/2", (|| [&[0, 0, 18, 4, 0, 0, 0, 0, 0][..], &[0; 18]].concat(), Hold, reason(&["http.malformed"]))),
         ("HTTP/2's preface", (|| b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), Hold, reason(&["http.malformed"]))),
@@ -125,7 +128,14 @@ fn heads_that_are_none() {
         ("garbage", (|| (0..=255).cycle().take(3_000).collect(), Hold, reason(&["http.malformed"]))),
         ("no status", (|| b"HTTP/1.1 OK\r\n\r\n".to_vec(), Hold, reason(&["http.malformed"]))),
         ("a status of 999", (|| b"HTTP/1.1 999 No\r\nContent-Length: 0\r\n\r\n".to_vec(), Hold, reason(&["http.unexpected-status"]))),
-        ("100 lines", (|| with_body(&format!("Content-Length: {}\r\n{}", body().len(), "X-Line: 1\r\n".repeat(100)), &body()), Hold, reason(&["http.too-large"]))),
+        (
+            "100 lines",
+            (
+                || with_body(&format!("Content-Length: {}\r\n{}", body().len(), "X-Line: 1\r\n".repeat(100)), &body()),
+                Hold,
+                reason(&["http.too-large"]),
+            ),
+        ),
         ("one line without end", (|| head(&format!("X-Line: {}\r\n", "y".repeat(100_000))), Hold, reason(&["http.too-large"]))),
         ("a NUL in a line", (|| head("X-Line: a\0b\r\n"), Hold, reason(&["http.malformed"]))),
         ("nothing but the end", (Vec::new, Close, reason(&["http.closed"]))),

@@ -29,7 +29,8 @@ impl TinyProxy {
         let log = ground.rig.path("tinyproxy.log");
         let lines = format!("Port {port}\nListen 127.0.0.1\nTimeout 10\nMaxClients 20\nLogFile \"{}\"\nConnectPort {connect_port}\n", log.display());
         std::fs::write(&file, lines).expect("the rig's folder");
-        let mut process = Command::new("tinyproxy").arg("-d").arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("tinyproxy");
+        let mut process =
+            Command::new("tinyproxy").arg("-d").arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("tinyproxy");
         let begun = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() && begun.elapsed() < Duration::from_secs(10) {
             std::thread::sleep(Duration::from_millis(10));

@@ -58,7 +58,10 @@ fn statuses_that_are_not_200() {
         ("403 whose body never comes", (|| b"HTTP/1.1 403 Forbidden\r\nContent-Length: 50\r\n\r\n".to_vec(), reason(&["http.forbidden"]))),
         ("503 whose body never ends", (|| [&b"HTTP/1.1 503 No\r\n\r\n"[..], &[b'x'; 100_000]].concat(), reason(&["http.unavailable"]))),
         ("200 with a page", (|| ok("<!DOCTYPE html><title>Sign in</title>"), reason(&["http.not-json"]))),
-        ("200 that calls itself a page", (|| b"HTTP/1.1 200 OK\r\nContent-Type: Text/HTML\r\nContent-Length: 7\r\n\r\nSign in".to_vec(), reason(&["http.not-json"]))),
+        (
+            "200 that calls itself a page",
+            (|| b"HTTP/1.1 200 OK\r\nContent-Type: Text/HTML\r\nContent-Length: 7\r\n\r\nSign in".to_vec(), reason(&["http.not-json"])),
+        ),
         ("200 with nothing", (|| ok(""), reason(&["http.empty"]))),
         ("200 with a blank", (|| ok(" \r\n"), reason(&["http.empty", "credential.malformed"]))),
     ];
@@ -72,13 +75,16 @@ fn statuses_that_are_not_200() {
 
 #[test]
 fn a_redirect_is_not_followed() {
-    rows::check(&[("301", "301 Moved Permanently"), ("302", "302 Found"), ("307", "307 Temporary Redirect"), ("308", "308 Permanent Redirect")], |status| {
-        let ground = Ground::new();
-        let target = Peer::start(&ground.honest());
-        let location = format!("Location: https://localhost:{}/v1/credentials/db\r\n", target.port);
-        meet(&ground, &in_turn(&ground, vec![http(status, &location, "")]), reason(&["http.redirect"]));
-        assert_eq!(target.connections(), 0, "the redirect was followed");
-    });
+    rows::check(
+        &[("301", "301 Moved Permanently"), ("302", "302 Found"), ("307", "307 Temporary Redirect"), ("308", "308 Permanent Redirect")],
+        |status| {
+            let ground = Ground::new();
+            let target = Peer::start(&ground.honest());
+            let location = format!("Location: https://localhost:{}/v1/credentials/db\r\n", target.port);
+            meet(&ground, &in_turn(&ground, vec![http(status, &location, "")]), reason(&["http.redirect"]));
+            assert_eq!(target.connections(), 0, "the redirect was followed");
+        },
+    );
 }
 
 #[test]
@@ -148,7 +154,10 @@ fn credentials_that_are_worse_than_none() {
         ("empty token", (|| Answer { token: String::new(), ..good(0) }, reason(&["credential.empty"]))),
         ("a secret without fields", (|| Answer { kind: Kind::Secret, ..good(0) }, reason(&["credential.empty"]))),
         ("a token that is none", (|| Answer { token: "SSSSSSSSSSSSSSSS".into(), ..good(0) }, reason(&["credential.malformed"]))),
-        ("a token for another host", (|| Answer { token: token("spiffe://example.org/host/web-2", now() + 3_600), ..good(0) }, reason(&["credential.wrong-subject"]))),
+        (
+            "a token for another host",
+            (|| Answer { token: token("spiffe://example.org/host/web-2", now() + 3_600), ..good(0) }, reason(&["credential.wrong-subject"])),
+        ),
         ("a token that ends earlier than it says", (|| Answer { token: token(HOST, now() + 60), ..good(0) }, reason(&["credential.expired"]))),
         ("a token that ends later than it says", (|| Answer { token: token(HOST, now() + 9_999), ..good(0) }, reason(&["credential.malformed"]))),
         ("times that contradict each other", (|| Answer { expires_in: 60, ..good(0) }, reason(&["credential.malformed"]))),
@@ -168,7 +177,8 @@ fn no_refusal_writes_control_characters_to_a_log_or_a_terminal() {
     let nasty = "\\u001b[31mred\\u0007\\r\\npinnace: code=ok\\u0000\\u007f\\u009b2J\\u202e";
     let refusal = format!("{{\"version\":1,\"code\":\"{nasty}\",\"error\":\"{nasty}\",\"because\":\"{nasty}\",\"hint\":\"{nasty}\"}}");
     let credential = Answer { subject: "\u{1b}[2J\u{7f}\r\u{9b}".into(), ..good(0) }.to_json();
-    let cases = [("a refusal", (http("403 Forbidden", "", &refusal), "http.forbidden")), ("a credential", (ok(&credential), "credential.wrong-subject"))];
+    let cases =
+        [("a refusal", (http("403 Forbidden", "", &refusal), "http.forbidden")), ("a credential", (ok(&credential), "credential.wrong-subject"))];
     rows::check(&cases, |(answer, code)| {
         let ground = Ground::new();
         let peer = Peer::start(&in_turn(&ground, vec![answer.clone()]));
@@ -179,8 +189,8 @@ fn no_refusal_writes_control_characters_to_a_log_or_a_terminal() {
         let typescript = ground.rig.path("typescript");
         let terminal = Command::new("script").args(["-q", "-e", "-c"]).arg(ground.rig.client()).arg(&typescript).output().expect("script");
         let shown = String::from_utf8_lossy(&terminal.stdout).replace("\r\n", "\n");
-        assert!(shown.contains(&format!("code={code}")), "{shown:?}");
-        assert_eq!(shown.lines().filter(|line| line.contains("code=")).count(), 1, "a line of its own making: {shown:?}");
+        assert!(shown.contains(&format!("\npinnace: code={code}")), "{shown:?}");
+        assert_eq!(shown.lines().filter(|line| line.starts_with("pinnace: code=")).count(), 1, "a line of its own making: {shown:?}");
         assert_clean(&shown);
     });
 }

@@ -49,19 +49,35 @@ fn showing(ground: &Ground, shown: &tests::evil::authority::Shown, clients: Clie
 fn certificates_that_are_not_the_control_planes() {
     const DAY: i64 = 86_400;
     check(&[
-        ("of another CA", (|g| showing(g, &Authority::stranger().server(&["localhost"]), Clients::Of(&g.authority)), reason(&["tls.unknown-authority"]))),
+        (
+            "of another CA",
+            (|g| showing(g, &Authority::stranger().server(&["localhost"]), Clients::Of(&g.authority)), reason(&["tls.unknown-authority"])),
+        ),
+        (
+            "of another CA of the same name",
+            (|g| showing(g, &Authority::namesake().server(&["localhost"]), Clients::Of(&g.authority)), reason(&["tls.unknown-authority"])),
+        ),
         ("for another name", (|g| showing(g, &g.authority.server(&["other.example.org"]), Clients::Of(&g.authority)), reason(&["tls.wrong-name"]))),
         ("for no name", (|g| showing(g, &g.authority.server(&[]), Clients::Of(&g.authority)), reason(&["tls.wrong-name"]))),
         ("for the address only", (|g| showing(g, &g.authority.server(&["127.0.0.1"]), Clients::Of(&g.authority)), reason(&["tls.wrong-name"]))),
         (
             "ended, and the proved time says so too",
-            (|g| showing(g, &g.authority.server_between(&["localhost"], -2 * DAY, -DAY), Clients::Of(&g.authority)), reason(&["tls.certificate-expired"])),
+            (
+                |g| showing(g, &g.authority.server_between(&["localhost"], -2 * DAY, -DAY), Clients::Of(&g.authority)),
+                reason(&["tls.certificate-expired"]),
+            ),
         ),
         (
             "not begun, and the proved time says so too",
-            (|g| showing(g, &g.authority.server_between(&["localhost"], DAY, 2 * DAY), Clients::Of(&g.authority)), reason(&["tls.certificate-expired"])),
+            (
+                |g| showing(g, &g.authority.server_between(&["localhost"], DAY, 2 * DAY), Clients::Of(&g.authority)),
+                reason(&["tls.certificate-expired"]),
+            ),
         ),
-        ("with 30 more in the chain", (|g| showing(g, &g.authority.server(&["localhost"]).followed_by(30), Clients::Of(&g.authority)), Want::Delivered)),
+        (
+            "with 30 more in the chain",
+            (|g| showing(g, &g.authority.server(&["localhost"]).followed_by(30), Clients::Of(&g.authority)), Want::Delivered),
+        ),
         (
             "with a megabyte of chain",
             (|g| showing(g, &g.authority.server(&["localhost"]).followed_by(900), Clients::Of(&g.authority)), reason(&["tls.protocol"])),
@@ -70,6 +86,10 @@ fn certificates_that_are_not_the_control_planes() {
         (
             "refusing this host's",
             (|g| showing(g, &g.authority.server(&["localhost"]), Clients::Of(&Authority::stranger())), reason(&["tls.identity-refused"])),
+        ),
+        (
+            "refusing this host's, from a new CA of the same name",
+            (|g| showing(g, &g.authority.server(&["localhost"]), Clients::Of(&Authority::namesake())), reason(&["tls.identity-refused"])),
         ),
     ]);
 }
@@ -116,7 +136,7 @@ fn old_versions_of_tls_are_refused() {
         std::fs::write(&pem, ground.authority.server(&["localhost"]).pem()).expect("the rig's folder");
         let port = free_port();
         let mut server = Command::new("openssl")
-            .args(["s_server", "-quiet", "-www", version, "-cipher", "ALL:@SECLEVEL=0", "-accept", &format!("127.0.0.1:{port}"), "-cert"])
+            .args(["s_server", "-www", version, "-cipher", "ALL:@SECLEVEL=0", "-accept", &format!("127.0.0.1:{port}"), "-cert"])
             .arg(&pem)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -140,13 +160,98 @@ fn free_port() -> u16 {
 #[test]
 fn what_is_not_tls_at_all() {
     check(&[
-        ("plain HTTP that waits", (|_| script(|call| { tls::read_record(&mut call.stream)?; call.stream.write_all(&delivered())?; call.hold(); Ok(()) }), reason(&["tls.not-tls"]))),
-        ("an HTTP error, closed at once", (|_| script(|call| { tls::read_record(&mut call.stream)?; call.stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n") }), reason(&["tls.not-tls"]))),
-        ("the banner of another service", (|_| script(|call| { call.stream.write_all(b"220 mail.example.org ESMTP\r\n")?; call.hold(); Ok(()) }), reason(&["tls.not-tls"]))),
-        ("an endless stream of zeros", (|_| script(|call| loop { call.stream.write_all(&[0; 65_536])?; }), reason(&["tls.not-tls"]))),
-        ("the client's own hello", (|_| script(|call| { let hello = tls::read_record(&mut call.stream)?; call.stream.write_all(&hello)?; call.hold(); Ok(()) }), reason(&["tls.protocol"]))),
-        ("an alert of a handshake that cannot be", (|_| script(|call| { tls::read_record(&mut call.stream)?; call.stream.write_all(&[21, 3, 3, 0, 2, 2, 40]) }), reason(&["tls.protocol"]))),
-        ("a ServerHello of TLS 1.1", (|_| script(|call| { let hello = tls::read_record(&mut call.stream)?; call.stream.write_all(&server_hello_1_1(&hello))?; call.hold(); Ok(()) }), reason(&["tls.protocol"]))),
+        (
+            "plain HTTP that waits",
+            (
+                |_| {
+                    script(|call| {
+                        tls::read_record(&mut call.stream)?;
+                        call.stream.write_all(&delivered())?;
+                        call.hold();
+                        Ok(())
+                    })
+                },
+                reason(&["tls.not-tls"]),
+            ),
+        ),
+        (
+            "an HTTP error, closed at once",
+            (
+                |_| {
+                    script(|call| {
+                        tls::read_record(&mut call.stream)?;
+                        call.stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                    })
+                },
+                reason(&["tls.not-tls"]),
+            ),
+        ),
+        (
+            "the banner of another service",
+            (
+                |_| {
+                    script(|call| {
+                        call.stream.write_all(b"220 mail.example.org ESMTP\r\n")?;
+                        call.hold();
+                        Ok(())
+                    })
+                },
+                reason(&["tls.not-tls"]),
+            ),
+        ),
+        (
+            "an endless stream of zeros",
+            (
+                |_| {
+                    script(|call| {
+                        loop {
+                            call.stream.write_all(&[0; 65_536])?;
+                        }
+                    })
+                },
+                reason(&["tls.not-tls"]),
+            ),
+        ),
+        (
+            "the client's own hello",
+            (
+                |_| {
+                    script(|call| {
+                        let hello = tls::read_record(&mut call.stream)?;
+                        call.stream.write_all(&hello)?;
+                        call.hold();
+                        Ok(())
+                    })
+                },
+                reason(&["tls.protocol"]),
+            ),
+        ),
+        (
+            "an alert of a handshake that cannot be",
+            (
+                |_| {
+                    script(|call| {
+                        tls::read_record(&mut call.stream)?;
+                        call.stream.write_all(&[21, 3, 3, 0, 2, 2, 40])
+                    })
+                },
+                reason(&["tls.protocol"]),
+            ),
+        ),
+        (
+            "a ServerHello of TLS 1.1",
+            (
+                |_| {
+                    script(|call| {
+                        let hello = tls::read_record(&mut call.stream)?;
+                        call.stream.write_all(&server_hello_1_1(&hello))?;
+                        call.hold();
+                        Ok(())
+                    })
+                },
+                reason(&["tls.protocol"]),
+            ),
+        ),
     ]);
 }
 
