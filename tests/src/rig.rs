@@ -72,6 +72,16 @@ impl Rig {
         rig
     }
 
+    /// A copy of this trust domain and host in a folder of its own; nothing is served and nothing is stamped.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("rig-").tempdir().expect("a temporary folder");
+        for name in ["domain", "state", "run", "bin"] {
+            copy(&self.path(name), &folder.path().join(name));
+        }
+        Self { folder, server: None, hosts_port: 0, public: String::new(), admin: String::new() }
+    }
+
     /// A rig that delivers the bare token to one file.
     #[must_use]
     pub fn simple() -> Self {
@@ -205,6 +215,20 @@ impl Drop for Rig {
 /// Every host gets `db`.
 const POLICY: &str =
     "[[credential]]\nname = \"db\"\nkind = \"jwt\"\naudience = [\"https://db.example.org\"]\nlifetime_seconds = 3600\nhosts = [\"*\"]\n";
+
+/// Copies a folder with the modes of everything in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a fresh folder");
+    for entry in std::fs::read_dir(from).expect("the rig's folder").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("the rig's folder");
+        }
+    }
+    mode(to, std::fs::metadata(from).expect("the rig's folder").permissions().mode());
+}
 
 /// Sets a file's mode.
 pub fn mode(path: &Path, bits: u32) {

@@ -1,6 +1,7 @@
 //! A host that holds a credential which is due again, and what must hold after any run of it.
 
 use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::rig::{Outcome, Rig, Site, finish};
@@ -23,6 +24,8 @@ pub struct Ground {
     /// The CA of its trust domain.
     pub authority: Authority,
     before: Vec<u8>,
+    /// Keeps what this is a copy of for the next that is wanted.
+    _model: Option<Arc<Ground>>,
 }
 
 /// What a run must come to.
@@ -35,12 +38,20 @@ pub enum Want {
 }
 
 impl Ground {
-    /// Makes the trust domain, and lets the host fetch its first credential.
+    /// A trust domain whose host has fetched its first credential.
     #[must_use]
     pub fn new() -> Self {
+        let model = model();
+        let rig = model.rig.copied();
+        let authority = Authority::of(&rig.path("domain"));
+        Self { rig, authority, before: model.before.clone(), _model: Some(model) }
+    }
+
+    /// Makes the trust domain, and lets the host fetch its first credential.
+    fn first() -> Self {
         let rig = Rig::unserved();
         let authority = Authority::of(&rig.path("domain"));
-        let mut ground = Self { rig, authority, before: Vec::new() };
+        let mut ground = Self { rig, authority, before: Vec::new(), _model: None };
         let first = ok(&good(-HELD_SINCE).to_json());
         let peer = Peer::start(&ground.saying(&first));
         ground.stamp("localhost", peer.port);
@@ -108,6 +119,17 @@ impl Ground {
         }
         outcome
     }
+}
+
+/// The host that all others are copies of: made when one is wanted, removed with the last.
+fn model() -> Arc<Ground> {
+    static MODEL: Mutex<Weak<Ground>> = Mutex::new(Weak::new());
+    let mut model = MODEL.lock().unwrap_or_else(PoisonError::into_inner);
+    model.upgrade().unwrap_or_else(|| {
+        let made = Arc::new(Ground::first());
+        *model = Arc::downgrade(&made);
+        made
+    })
 }
 
 impl Default for Ground {

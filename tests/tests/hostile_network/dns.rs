@@ -202,6 +202,7 @@ fn flood(query: &Query, socket: &UdpSocket, from: SocketAddr) {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(5) {
         let _ = socket.send_to(&packet, from);
+        std::thread::sleep(Duration::from_micros(20));
     }
 }
 

@@ -145,7 +145,7 @@ fn credentials_that_are_worse_than_none() {
     let rows: [Row; 15] = [
         ("already over", (|| Answer { expires_in: 0, expires_at: now(), ..good(0) }, reason(&["credential.expired"]))),
         ("over before it began", (|| Answer { expires_in: -3_600, expires_at: now() - 3_600, ..good(0) }, reason(&["credential.expired"]))),
-        ("older than the one held", (|| good(-HELD_SINCE - 5), reason(&["credential.older"]))),
+        ("older than the one held", (|| good(-HELD_SINCE - 1_000), reason(&["credential.older"]))),
         ("shorter-lived than the one held", (|| lasting(60), reason(&["credential.shorter-lived"]))),
         ("of another name", (|| Answer { credential: "other".into(), ..good(0) }, reason(&["credential.wrong-name"]))),
         ("of a name that clears the screen", (|| Answer { credential: "db\u{1b}[2J\u{9b}\r".into(), ..good(0) }, reason(&["credential.wrong-name"]))),
