@@ -26,7 +26,10 @@ pub(crate) struct Fetch<'a> {
     memory: &'a mut Memory,
     started: Instant,
     deadline: Instant,
+    /// Addresses that failed, passed over while there is another.
     distrusted: Vec<SocketAddr>,
+    /// Whether the next attempt goes to an endpoint or address that was not asked yet.
+    elsewhere: bool,
     /// Attempts made.
     pub(crate) attempts: u32,
     /// This host's clock minus the control plane's, seconds.
@@ -39,7 +42,7 @@ type Answers = Vec<Option<Result<Answer, Failure>>>;
 
 impl<'a> Fetch<'a> {
     pub(crate) fn new(site: &'a Site, identity: &'a Identity, memory: &'a mut Memory, started: Instant, deadline: Instant) -> Self {
-        Self { site, identity, memory, started, deadline, distrusted: Vec::new(), attempts: 0, skew: 0, endpoint: None }
+        Self { site, identity, memory, started, deadline, distrusted: Vec::new(), elsewhere: false, attempts: 0, skew: 0, endpoint: None }
     }
 
     /// Fetches all, in their order.
@@ -65,7 +68,7 @@ impl<'a> Fetch<'a> {
 
     /// Tries one endpoint; an error is what keeps at least one credential from being answered for good.
     fn attempt(&mut self, endpoint: &Endpoint, due: &[(&Credential, Option<Held>)], answers: &mut Answers) -> Result<(), Failure> {
-        let mut session = self.connect(endpoint)?;
+        let (mut session, address) = self.connect(endpoint)?;
         let mut failed = Ok(());
         for ((credential, held), answer) in due.iter().zip(answers) {
             if matches!(answer, Some(Ok(_))) {
@@ -81,6 +84,7 @@ impl<'a> Fetch<'a> {
                     *answer = Some(Ok(fetched));
                 }
                 Err(failure) if failure.reason.retry() => {
+                    self.distrusted.push(address);
                     failed = Err(failure);
                     break;
                 }
@@ -90,7 +94,7 @@ impl<'a> Fetch<'a> {
         failed
     }
 
-    fn connect(&mut self, endpoint: &Endpoint) -> Result<Session, Failure> {
+    fn connect(&mut self, endpoint: &Endpoint) -> Result<(Session, SocketAddr), Failure> {
         let until = self.attempt_deadline();
         let candidates = if self.site.proxy.is_some() {
             Candidates { addresses: Vec::new(), failure: None }
@@ -98,6 +102,7 @@ impl<'a> Fetch<'a> {
             resolve(&endpoint.host, endpoint.port, &endpoint.addresses, self.memory, &self.identity.id, until)
         };
         let trusted: Vec<SocketAddr> = candidates.addresses.iter().filter(|address| !self.distrusted.contains(address)).copied().collect();
+        self.elsewhere = trusted.len() > 1 || usize::try_from(self.attempts).is_ok_and(|attempts| attempts < self.site.endpoints.len());
         let addresses = if trusted.is_empty() { &candidates.addresses } else { &trusted };
         if let (true, None, Some(failure)) = (addresses.is_empty(), &self.site.proxy, candidates.failure) {
             return Err(failure);
@@ -111,7 +116,7 @@ impl<'a> Fetch<'a> {
             self.memory.remember(&endpoint.host, address.ip());
         }
         self.endpoint = Some(format!("{}:{} ({address})", endpoint.host, endpoint.port));
-        Ok(session)
+        Ok((session, address))
     }
 
     /// Half of what is left for the first two attempts, so that a silent address does not cost the run.
@@ -124,8 +129,10 @@ impl<'a> Fetch<'a> {
         if !failure.reason.retry() {
             return None;
         }
+        // Who is not ready speaks for itself; who asks for fewer requests speaks for the whole control plane.
+        let retry_after = failure.retry_after.filter(|_| !self.elsewhere || failure.reason == Reason::HttpThrottled);
         let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let deadline = milliseconds(self.deadline.saturating_duration_since(self.started));
-        retry::wait_ms(self.attempts, milliseconds(self.started.elapsed()), deadline, failure.retry_after, crate::net::random())
+        retry::wait_ms(self.attempts, milliseconds(self.started.elapsed()), deadline, retry_after, crate::net::random())
     }
 }
