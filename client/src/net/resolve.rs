@@ -15,7 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-const FILE_BYTES_MAX: usize = 65_536;
+/// A hosts file that blocks advertisers has tens of thousands of lines.
+const FILE_BYTES_MAX: usize = 4 << 20;
 const DNS_BUDGET: Duration = Duration::from_millis(2_000);
 const PATIENCE: Duration = Duration::from_millis(600);
 
