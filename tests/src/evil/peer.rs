@@ -34,7 +34,7 @@ struct Seen {
     requests: Mutex<Vec<String>>,
 }
 
-/// A listener on 127.0.0.1 that lives as long as the test program.
+/// A listener that lives as long as the test program.
 #[derive(Debug)]
 pub struct Peer {
     /// Its port.
@@ -43,10 +43,16 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Listens, and plays the script for every connection in a thread of its own.
+    /// Listens on 127.0.0.1, and plays the script for every connection in a thread of its own.
     #[must_use]
     pub fn start(script: &Script) -> Self {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        Self::at(SocketAddr::from(([127, 0, 0, 1], 0)), script)
+    }
+
+    /// The same on another address.
+    #[must_use]
+    pub fn at(address: SocketAddr, script: &Script) -> Self {
+        let listener = TcpListener::bind(address).expect("a free port");
         let port = listener.local_addr().expect("a bound socket").port();
         let seen = Arc::new(Seen::default());
         let (script, remembered) = (Arc::clone(script), Arc::clone(&seen));

@@ -2,7 +2,8 @@
 //! its own, and with a stamped address, which must end in a credential.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -239,29 +240,31 @@ fn three_silent_name_servers_leave_time_for_a_stamped_address() {
 
 #[test]
 fn resolver_files_that_are_missing_or_unreadable_or_garbage() {
-    type Row = (&'static str, Option<&'static [u8]>);
-    let rows: [Row; 6] = [
-        ("missing", None),
-        ("a directory", Some(b"/")),
-        ("empty", Some(b"")),
-        ("bytes of no text", Some(&[0xff; 5_000])),
-        ("words that are none", Some(b"nameserver\nnameserver one\nserver 127.0.0.1\nnameserver 127.0.0.1.1\n")),
-        ("a server that is not there", Some(b"nameserver 192.0.2.53\n")),
+    type Row = (&'static str, (fn(&Path), &'static [&'static str]));
+    const NONE: &[&str] = &["dns.no-server"];
+    let rows: [Row; 8] = [
+        ("missing", (|_| {}, NONE)),
+        ("a directory", (|file| std::fs::create_dir(file).expect("the rig's folder"), NONE)),
+        ("empty", (|file| write(file, b""), NONE)),
+        ("bytes of no text", (|file| write(file, &[0xff; 5_000]), NONE)),
+        ("words that are none", (|file| write(file, b"nameserver\nnameserver one\nserver 127.0.0.1\nnameserver 127.0.0.1.1\n"), NONE)),
+        ("a stream without end", (|file| std::os::unix::fs::symlink("/dev/zero", file).expect("the rig's folder"), NONE)),
+        ("a pipe that nobody writes to", (|file| tests::rig::check(Command::new("mkfifo").arg(file)), NONE)),
+        ("a server that is not there", (|file| write(file, b"nameserver 192.0.2.53\n"), &["dns.timeout"])),
     ];
-    let both: Vec<(String, _)> =
-        rows.iter().flat_map(|(name, text)| [false, true].map(|stamped| (format!("{name}, stamped: {stamped}"), (*text, stamped)))).collect();
+    let both = rows.iter().flat_map(|(name, row)| [false, true].map(|stamped| (format!("{name}, stamped: {stamped}"), (row, stamped))));
+    let both: Vec<(String, _)> = both.collect();
     let rows: Vec<(&str, _)> = both.iter().map(|(name, row)| (name.as_str(), *row)).collect();
-    rows::check(&rows, |(text, stamped)| {
+    rows::check(&rows, |((prepare, codes), stamped)| {
         let ground = Ground::new();
-        let directory = *text == Some(b"/");
-        let etc = etc(&ground, text.filter(|_| !directory));
-        if directory {
-            std::fs::create_dir(etc.join("resolv.conf")).expect("the rig's folder");
-        }
-        in_private_network(&etc, || {
-            run(&ground, *stamped, if *stamped { Want::Delivered } else { reason(&["dns.no-server", "dns.timeout"]) });
-        });
+        let etc = etc(&ground, None);
+        prepare(&etc.join("resolv.conf"));
+        in_private_network(&etc, || run(&ground, *stamped, if *stamped { Want::Delivered } else { reason(codes) }));
     });
+}
+
+fn write(file: &Path, bytes: &[u8]) {
+    std::fs::write(file, bytes).expect("the rig's folder");
 }
 
 #[test]
@@ -284,10 +287,11 @@ fn addresses_that_worked_outlive_the_name_server() {
 }
 
 #[test]
-fn a_hosts_file_comes_before_every_name_server() {
+fn a_long_hosts_file_comes_before_every_name_server() {
     let ground = Ground::new();
     let etc = etc(&ground, Some(b"nameserver 127.0.0.1\n"));
-    std::fs::write(etc.join("hosts"), "127.0.0.1 localhost\n127.0.0.1\tCP.Example.Org # ours\n").expect("the rig's folder");
+    let long = "0.0.0.0 advertisement.example.org\n".repeat(10_000) + "127.0.0.1\tCP.Example.Org # ours\n";
+    write(&etc.join("hosts"), long.as_bytes());
     in_private_network(&etc, || {
         let (liar, tcp) = udp(|query| vec![lie(query)]);
         serve(FIRST, liar, tcp);

@@ -3,6 +3,7 @@
 
 mod clock;
 mod dns;
+mod elsewhere;
 mod http;
 mod proxy;
 mod refusals;

@@ -199,13 +199,3 @@ fn assert_clean(text: &str) {
     let raw = |character: char| character != '\n' && (character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character));
     assert!(!text.contains(raw), "a raw control character: {text:?}");
 }
-
-#[test]
-fn a_second_endpoint_saves_the_run() {
-    let ground = Ground::new();
-    let (busy, honest) = (Peer::start(&in_turn(&ground, vec![http("503 Service Unavailable", "", "{}")])), Peer::start(&ground.honest()));
-    let endpoint = |peer: &Peer| ("localhost".to_owned(), peer.port, vec!["127.0.0.1".to_owned()]);
-    let site = tests::rig::Site { endpoints: vec![endpoint(&busy), endpoint(&honest)], ..tests::rig::Site::default() };
-    ground.stamp_with("", 0, &site);
-    ground.expect(Want::Delivered);
-}

@@ -407,3 +407,43 @@ fn a_peer_that_fails_once_costs_one_attempt() {
     let (_, peer) = meet(&ground, &script(move |call| if call.number == 1 { broken(call) } else { honest(call) }), Want::Delivered);
     assert_eq!(peer.connections(), 2);
 }
+
+#[test]
+fn talk_after_the_handshake() {
+    check(&[
+        (
+            "key updates without end",
+            (
+                |g| {
+                    let config = tls::config(&g.authority.server(&["localhost"]), Clients::Of(&g.authority));
+                    script(move |call| {
+                        let mut tls = tls::accept(&config, call)?;
+                        call.request(&mut tls)?;
+                        loop {
+                            tls.conn.refresh_traffic_keys().map_err(io::Error::other)?;
+                            tls.flush()?;
+                        }
+                    })
+                },
+                reason(&["tls.protocol"]),
+            ),
+        ),
+        (
+            "twenty tickets, and then the answer",
+            (
+                |g| {
+                    let mut config = tls::config(&g.authority.server(&["localhost"]), Clients::Of(&g.authority)).as_ref().clone();
+                    config.send_tls13_tickets = 20;
+                    let config = std::sync::Arc::new(config);
+                    script(move |call| {
+                        let mut tls = tls::accept(&config, call)?;
+                        call.request(&mut tls)?;
+                        tls.write_all(&delivered())?;
+                        tls::close(&mut tls)
+                    })
+                },
+                Want::Delivered,
+            ),
+        ),
+    ]);
+}

@@ -1,0 +1,78 @@
+//! Control planes with several endpoints or addresses: one that works is enough.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tests::evil::answer::http;
+use tests::evil::authority::Authority;
+use tests::evil::ground::{Ground, Want};
+use tests::evil::peer::{Peer, Script, script};
+use tests::evil::rows;
+use tests::evil::tls::{self, Clients};
+use tests::rig::Site;
+
+type Broken = fn(&Ground) -> Script;
+
+const ROWS: [(&str, Broken); 8] = [
+    ("closes", |_| script(|_| Ok(()))),
+    ("is silent", |_| {
+        script(|call| {
+            call.hold();
+            Ok(())
+        })
+    }),
+    ("is of another CA", |ground| shaking_hands(&Authority::stranger(), ground)),
+    ("closes after the handshake", |ground| shaking_hands(&ground.authority, ground)),
+    ("says 500", |ground| ground.saying(&http("500 Internal Server Error", "", "{}"))),
+    ("says 503 for a minute", |ground| ground.saying(&http("503 Service Unavailable", "Retry-After: 60\r\n", "{}"))),
+    ("says 302", |ground| ground.saying(&http("302 Found", "Location: https://localhost/\r\n", ""))),
+    ("says nothing in 200", |ground| ground.saying(&http("200 OK", "", ""))),
+];
+
+fn shaking_hands(authority: &Authority, ground: &Ground) -> Script {
+    let config = tls::config(&authority.server(&["localhost"]), Clients::Of(&ground.authority));
+    script(move |call| tls::accept(&config, call).map(drop))
+}
+
+#[test]
+fn another_endpoint_saves_the_run() {
+    rows::check(&ROWS, |broken| {
+        let ground = Ground::new();
+        // Whichever of the two a host turns to first is the broken one.
+        let (broken, honest, calls) = (broken(&ground), ground.honest(), Arc::new(AtomicUsize::new(0)));
+        let first_fails = script(move |call| if calls.fetch_add(1, Ordering::SeqCst) == 0 { broken(call) } else { honest(call) });
+        let peers = [Peer::start(&first_fails), Peer::start(&first_fails)];
+        let endpoints = peers.iter().map(|peer| ("localhost".to_owned(), peer.port, vec!["127.0.0.1".to_owned()])).collect();
+        ground.stamp_with("", 0, &Site { endpoints, ..Site::default() });
+        ground.expect(Want::Delivered);
+        assert!(peers.iter().all(|peer| peer.connections() == 1), "each is asked once");
+    });
+}
+
+#[test]
+fn another_address_saves_the_run() {
+    rows::check(&ROWS, |broken| {
+        let ground = Ground::new();
+        // The hosts file's address comes before the stamped one.
+        let first = Peer::start(&broken(&ground));
+        let second = Peer::at(SocketAddr::from(([127, 0, 0, 2], first.port)), &ground.honest());
+        let endpoints = vec![("localhost".to_owned(), first.port, vec!["127.0.0.2".to_owned()])];
+        ground.stamp_with("", 0, &Site { endpoints, ..Site::default() });
+        ground.expect(Want::Delivered);
+        assert_eq!((first.connections(), second.connections()), (1, 1));
+    });
+}
+
+#[test]
+fn who_asks_for_fewer_requests_is_not_gone_around() {
+    let ground = Ground::new();
+    let busy = ground.saying(&http("429 Too Many Requests", "Retry-After: 60\r\n", "{}"));
+    let peers = [Peer::start(&busy), Peer::start(&busy)];
+    let endpoints = peers.iter().map(|peer| ("localhost".to_owned(), peer.port, vec!["127.0.0.1".to_owned()])).collect();
+    ground.stamp_with("", 0, &Site { endpoints, ..Site::default() });
+    let outcome = ground.expect(Want::Reason(&["http.throttled"]));
+    assert!(outcome.elapsed < Duration::from_millis(800), "it waited: {outcome:#?}");
+    assert_eq!(peers[0].connections() + peers[1].connections(), 1);
+}
