@@ -1,5 +1,7 @@
 //! A real TLS server whose course can be cut at any point.
 
+#![expect(clippy::indexing_slicing, reason = "a peer that panics fails its test, which is right")]
+
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::sync::Arc;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::authority::{Authority, Shown};
 use super::peer::Call;
@@ -27,14 +29,8 @@ pub enum Clients<'a> {
 /// TLS 1.3 as a control plane speaks it.
 #[must_use]
 pub fn config(shown: &Shown, clients: Clients<'_>) -> Arc<ServerConfig> {
-    config_of(shown, clients, &rustls::version::TLS13)
-}
-
-/// The same in another version.
-#[must_use]
-pub fn config_of(shown: &Shown, clients: Clients<'_>, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
     let provider = Arc::new(default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(&[version]).expect("a version");
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(&[&rustls::version::TLS13]).expect("a version");
     let builder = match clients {
         Clients::Unasked => builder.with_no_client_auth(),
         Clients::Of(authority) => {

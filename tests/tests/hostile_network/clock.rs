@@ -64,16 +64,16 @@ fn a_right_clock_asks_for_no_time() {
 #[test]
 fn a_time_that_is_not_proved_lets_nobody_in() {
     let rows: [(&str, (Says, &[&str])); 14] = [
-        ("forged signature", (|domain, nonce| time(TimeAnswer { signature: "00".repeat(64), ..signed_time(domain, nonce, now()) }), UNPROVEN)),
-        ("signature of another time", (|domain, nonce| time(TimeAnswer { time: now() - 5, ..signed_time(domain, nonce, now()) }), UNPROVEN)),
-        ("short signature", (|domain, nonce| time(TimeAnswer { signature: "00".into(), ..signed_time(domain, nonce, now()) }), UNPROVEN)),
-        ("signature that is no hex", (|domain, nonce| time(TimeAnswer { signature: "xyz".into(), ..signed_time(domain, nonce, now()) }), UNPROVEN)),
-        ("unknown key", (|domain, nonce| time(TimeAnswer { key: "ab".repeat(32), ..signed_time(domain, nonce, now()) }), UNPROVEN)),
-        ("empty key", (|domain, nonce| time(TimeAnswer { key: String::new(), ..signed_time(domain, nonce, now()) }), UNPROVEN)),
-        ("an answer to an earlier nonce", (|domain, _| time(signed_time(domain, &"5a".repeat(16), now())), UNPROVEN)),
+        ("forged signature", (|domain, nonce| time(&TimeAnswer { signature: "00".repeat(64), ..signed_time(domain, nonce, now()) }), UNPROVEN)),
+        ("signature of another time", (|domain, nonce| time(&TimeAnswer { time: now() - 5, ..signed_time(domain, nonce, now()) }), UNPROVEN)),
+        ("short signature", (|domain, nonce| time(&TimeAnswer { signature: "00".into(), ..signed_time(domain, nonce, now()) }), UNPROVEN)),
+        ("signature that is no hex", (|domain, nonce| time(&TimeAnswer { signature: "xyz".into(), ..signed_time(domain, nonce, now()) }), UNPROVEN)),
+        ("unknown key", (|domain, nonce| time(&TimeAnswer { key: "ab".repeat(32), ..signed_time(domain, nonce, now()) }), UNPROVEN)),
+        ("empty key", (|domain, nonce| time(&TimeAnswer { key: String::new(), ..signed_time(domain, nonce, now()) }), UNPROVEN)),
+        ("an answer to an earlier nonce", (|domain, _| time(&signed_time(domain, &"5a".repeat(16), now())), UNPROVEN)),
         (
             "an earlier answer under this nonce",
-            (|domain, nonce| time(TimeAnswer { nonce: nonce.into(), ..signed_time(domain, &"5a".repeat(16), now()) }), UNPROVEN),
+            (|domain, nonce| time(&TimeAnswer { nonce: nonce.into(), ..signed_time(domain, &"5a".repeat(16), now()) }), UNPROVEN),
         ),
         ("no such page", (|_, _| http("404 Not Found", "", "{}"), UNPROVEN)),
         (
@@ -85,7 +85,7 @@ fn a_time_that_is_not_proved_lets_nobody_in() {
         ("a credential", (|_, _| delivered(), UNPROVEN)),
         (
             "a proved time at which the certificate does not hold",
-            (|domain, nonce| time(signed_time(domain, nonce, now() + YEAR)), &["tls.certificate-expired"]),
+            (|domain, nonce| time(&signed_time(domain, nonce, now() + YEAR)), &["tls.certificate-expired"]),
         ),
     ];
     rows::check(&rows, |(says, codes)| {
@@ -102,6 +102,6 @@ fn a_time_that_is_not_proved_lets_nobody_in() {
 
 const UNPROVEN: &[&str] = &["tls.clock-skew"];
 
-fn time(answer: TimeAnswer) -> Vec<u8> {
+fn time(answer: &TimeAnswer) -> Vec<u8> {
     ok(&answer.to_json())
 }

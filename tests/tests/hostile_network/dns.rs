@@ -14,6 +14,8 @@ use tests::evil::peer::Peer;
 use tests::evil::rows;
 use tests::rig::Site;
 
+use crate::reason;
+
 const NAME: &str = "cp.example.org";
 const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const SECOND: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -23,10 +25,6 @@ const NOWHERE: [u8; 4] = [127, 0, 0, 77];
 
 /// A name server, and what a run without a stamped address comes to.
 type Case = (fn() -> (OverUdp, OverTcp), Want);
-
-const fn reason(codes: &'static [&'static str]) -> Want {
-    Want::Reason(codes)
-}
 
 /// The host's `/etc`, with this resolv.conf.
 fn etc(ground: &Ground, resolv_conf: Option<&[u8]>) -> PathBuf {

@@ -9,7 +9,7 @@ use tests::evil::peer::{Script, script};
 use tests::evil::rows;
 use tests::evil::tls::{self, Clients, Tls};
 
-use crate::meet;
+use crate::{meet, reason};
 
 /// What follows the bytes.
 #[derive(Clone, Copy, Debug)]
@@ -65,10 +65,6 @@ fn check(table: &[Row]) {
         let ground = Ground::new();
         meet(&ground, &saying(&ground, bytes(), *then), *want);
     });
-}
-
-const fn reason(codes: &'static [&'static str]) -> Want {
-    Want::Reason(codes)
 }
 
 #[test]

@@ -1,49 +1,34 @@
 //! Proxies that work, refuse, or are none.
 
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use tests::evil::ground::{Ground, Want};
 use tests::evil::peer::{Peer, Script, drip, script};
 use tests::evil::rows;
 use tests::rig::Site;
 
+use crate::{Server, free_port};
+
 /// Stamps the client for an endpoint behind a proxy on 127.0.0.1.
 fn stamp(ground: &Ground, proxy: u16, endpoint: u16) {
     ground.stamp_with("localhost", endpoint, &Site { extra: format!("proxy = \"127.0.0.1:{proxy}\""), ..Site::default() });
 }
 
-/// A tinyproxy that ends with the test.
+/// A tinyproxy that lets CONNECT through to one port.
 struct TinyProxy {
     port: u16,
-    process: Child,
+    _process: Server,
 }
 
 impl TinyProxy {
-    /// Lets CONNECT through to one port.
     fn to(ground: &Ground, connect_port: u16) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
-        let file = ground.rig.path("tinyproxy.conf");
-        let log = ground.rig.path("tinyproxy.log");
+        let port = free_port();
+        let (file, log) = (ground.rig.path("tinyproxy.conf"), ground.rig.path("tinyproxy.log"));
         let lines = format!("Port {port}\nListen 127.0.0.1\nTimeout 10\nMaxClients 20\nLogFile \"{}\"\nConnectPort {connect_port}\n", log.display());
         std::fs::write(&file, lines).expect("the rig's folder");
-        let mut process =
-            Command::new("tinyproxy").arg("-d").arg("-c").arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("tinyproxy");
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() && begun.elapsed() < Duration::from_secs(10) {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        assert!(process.try_wait().expect("a child").is_none(), "tinyproxy ended: {}", std::fs::read_to_string(log).unwrap_or_default());
-        Self { port, process }
-    }
-}
-
-impl Drop for TinyProxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let process = Server::start(Command::new("tinyproxy").arg("-d").arg("-c").arg(&file).stderr(Stdio::null()), port);
+        Self { port, _process: process }
     }
 }
 
@@ -70,15 +55,10 @@ fn a_real_proxy_that_does_not_allow_the_port() {
 #[test]
 fn a_real_proxy_before_a_control_plane_that_is_down() {
     let ground = Ground::new();
-    let gone = gone();
+    let gone = free_port();
     let proxy = TinyProxy::to(&ground, gone);
     stamp(&ground, proxy.port, gone);
     ground.expect(Want::Reason(&["proxy.refused"]));
-}
-
-/// A port where nobody listens.
-fn gone() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
 #[test]
@@ -143,7 +123,7 @@ fn endless(call: &mut tests::evil::peer::Call) -> std::io::Result<()> {
 fn a_proxy_that_is_not_there() {
     let ground = Ground::new();
     let endpoint = Peer::start(&ground.honest());
-    stamp(&ground, gone(), endpoint.port);
+    stamp(&ground, free_port(), endpoint.port);
     ground.expect(Want::Reason(&["proxy.unreachable"]));
     assert_eq!(endpoint.connections(), 0, "the proxy was gone around");
 }

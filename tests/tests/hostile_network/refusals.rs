@@ -13,11 +13,7 @@ use tests::evil::peer::{Peer, Script, script};
 use tests::evil::rows;
 use tests::evil::tls::{self, Clients};
 
-use crate::meet;
-
-const fn reason(codes: &'static [&'static str]) -> Want {
-    Want::Reason(codes)
-}
+use crate::{meet, reason};
 
 /// Answers each request with the next of these, the last one again and again, and never closes first.
 fn in_turn(ground: &Ground, answers: Vec<Vec<u8>>) -> Script {
