@@ -28,12 +28,8 @@ pub fn in_private_network<T: Send>(etc: &Path, work: impl FnOnce() -> T + Send) 
 fn enter(etc: &Path) {
     // SAFETY: a plain system call.
     let moved = unsafe { libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS) };
-    assert_eq!(
-        moved,
-        0,
-        "NOT TESTED: a private network needs root (CAP_SYS_ADMIN for a network and a mount namespace), and unshare says: {}",
-        Error::last_os_error()
-    );
+    let because = Error::last_os_error();
+    assert!(moved == 0, "NOT TESTED: a private network needs root (CAP_SYS_ADMIN, for a network and a mount namespace), and unshare says: {because}");
     mount(None, Path::new("/"), libc::MS_REC | libc::MS_PRIVATE);
     mount(Some(etc), Path::new("/etc"), libc::MS_BIND);
     raise_loopback();

@@ -133,6 +133,28 @@ pub fn drip(to: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// A port whose queue is full: a connection to it is never answered.
+#[derive(Debug)]
+pub struct BlackHole {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    _queue: (TcpListener, TcpStream),
+}
+
+impl BlackHole {
+    /// Listens for nobody.
+    #[must_use]
+    #[expect(unsafe_code, reason = "the standard library chooses the length of the queue itself")]
+    pub fn open() -> Self {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        // SAFETY: a plain system call on a socket that listens already.
+        assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0, "listen: {}", io::Error::last_os_error());
+        let address = listener.local_addr().expect("a bound socket");
+        let first = TcpStream::connect(address).expect("the one place in the queue");
+        Self { port: address.port(), _queue: (listener, first) }
+    }
+}
+
 #[expect(unsafe_code, reason = "the standard library has no stable SO_LINGER")]
 fn reset_on_close(stream: &TcpStream) {
     let linger = libc::linger { l_onoff: 1, l_linger: 0 };

@@ -8,10 +8,13 @@ use std::time::Duration;
 use tests::evil::answer::http;
 use tests::evil::authority::Authority;
 use tests::evil::ground::{Ground, Want};
-use tests::evil::peer::{Peer, Script, script};
+use tests::evil::network::in_private_network;
+use tests::evil::peer::{BlackHole, Peer, Script, script};
 use tests::evil::rows;
 use tests::evil::tls::{self, Clients};
 use tests::rig::Site;
+
+use crate::{free_port, reason};
 
 type Broken = fn(&Ground) -> Script;
 
@@ -72,7 +75,35 @@ fn who_asks_for_fewer_requests_is_not_gone_around() {
     let peers = [Peer::start(&busy), Peer::start(&busy)];
     let endpoints = peers.iter().map(|peer| ("localhost".to_owned(), peer.port, vec!["127.0.0.1".to_owned()])).collect();
     ground.stamp_with("", 0, &Site { endpoints, ..Site::default() });
-    let outcome = ground.expect(Want::Reason(&["http.throttled"]));
+    let outcome = ground.expect(reason(&["http.throttled"]));
     assert!(outcome.elapsed < Duration::from_millis(800), "it waited: {outcome:#?}");
     assert_eq!(peers[0].connections() + peers[1].connections(), 1);
+}
+
+#[test]
+fn an_address_that_swallows_connections() {
+    let hole = BlackHole::open();
+    let ground = Ground::new();
+    ground.stamp("localhost", hole.port);
+    ground.expect(reason(&["connect.timeout"]));
+    let second = Peer::at(SocketAddr::from(([127, 0, 0, 2], hole.port)), &ground.honest());
+    let endpoints = vec![("localhost".to_owned(), hole.port, vec!["127.0.0.2".to_owned()])];
+    ground.stamp_with("", 0, &Site { endpoints, ..Site::default() });
+    let outcome = ground.expect(Want::Delivered);
+    assert!(outcome.elapsed < Duration::from_secs(1), "the second address had to wait: {outcome:#?}");
+    assert_eq!(second.connections(), 1);
+}
+
+#[test]
+fn nobody_there_and_no_way_there() {
+    let ground = Ground::new();
+    ground.stamp("localhost", free_port());
+    ground.expect(reason(&["connect.refused"]));
+    let etc = ground.rig.path("etc");
+    std::fs::create_dir(&etc).expect("the rig's folder");
+    ground.stamp("192.0.2.1", 8443);
+    in_private_network(&etc, || ground.expect(reason(&["connect.unreachable", "connect.refused"])));
+    let endpoints = vec![("192.0.2.1".to_owned(), 8443, Vec::new())];
+    ground.stamp_with("", 0, &Site { endpoints, ..Site::default() });
+    in_private_network(&etc, || ground.expect(reason(&["connect.unreachable"])));
 }

@@ -5,6 +5,7 @@
 
 mod clock;
 mod dns;
+mod doctor;
 mod elsewhere;
 mod http;
 mod proxy;
