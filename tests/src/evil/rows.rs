@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Rows that run at once: most of them wait for a deadline, so there may be more than processors.
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 32;
 
 /// Checks every row; fails with the names and words of all that do not hold.
 ///

@@ -1,13 +1,13 @@
 //! Name servers that fail, lie and stand still. Each case runs twice: with nothing but the name, which must end in a reason of
 //! its own, and with a stamped address, which must end in a credential.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tests::evil::dns::{A, ANSWER, ASKED, CNAME, OverTcp, OverUdp, Query, TRUNCATED, name, record, say, serve};
+use tests::evil::dns::{A, AAAA, ANSWER, ASKED, CNAME, OverTcp, OverUdp, Query, TRUNCATED, name, record, say, serve};
 use tests::evil::ground::{Ground, Want};
 use tests::evil::network::in_private_network;
 use tests::evil::peer::Peer;
@@ -199,7 +199,7 @@ fn many(query: &Query) -> Vec<Vec<u8>> {
 fn flood(query: &Query, socket: &UdpSocket, from: SocketAddr) {
     let packet = other_id(query.honest());
     let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(5) {
+    while begun.elapsed() < Duration::from_secs(3) {
         let _ = socket.send_to(&packet, from);
         std::thread::sleep(Duration::from_micros(20));
     }
@@ -295,4 +295,29 @@ fn a_long_hosts_file_comes_before_every_name_server() {
         serve(FIRST, liar, tcp);
         run(&ground, false, Want::Delivered);
     });
+}
+
+#[test]
+fn either_family_of_addresses_is_enough() {
+    type Row = (&'static str, fn(&Query) -> Vec<Vec<u8>>);
+    let rows: [Row; 3] = [
+        ("no address of IPv4", |query| if query.kind == AAAA { loopback_of_ipv6(query) } else { records(query, &[]) }),
+        ("no answer for IPv4", |query| if query.kind == AAAA { loopback_of_ipv6(query) } else { vec![] }),
+        ("an address of IPv4 where nobody is", |query| if query.kind == AAAA { loopback_of_ipv6(query) } else { vec![lie(query)] }),
+    ];
+    rows::check(&rows, |answers| {
+        let ground = Ground::new();
+        let etc = etc(&ground, Some(b"nameserver 127.0.0.1\n"));
+        in_private_network(&etc, || {
+            let (server, tcp) = udp(*answers);
+            serve(FIRST, server, tcp);
+            let peer = Peer::at(SocketAddr::from((Ipv6Addr::LOCALHOST, 0)), &ground.honest());
+            ground.stamp_with("", 0, &Site { endpoints: vec![(NAME.into(), peer.port, Vec::new())], ..Site::default() });
+            ground.expect(Want::Delivered);
+        });
+    });
+}
+
+fn loopback_of_ipv6(query: &Query) -> Vec<Vec<u8>> {
+    records(query, &[record(ASKED, AAAA, &Ipv6Addr::LOCALHOST.octets())])
 }
