@@ -16,7 +16,8 @@ use std::{
 };
 
 /// A hosts file that blocks advertisers has tens of thousands of lines.
-const FILE_BYTES_MAX: usize = 4 << 20;
+const HOSTS_BYTES_MAX: usize = 4 << 20;
+const RESOLV_CONF_BYTES_MAX: usize = 65_536;
 const DNS_BUDGET: Duration = Duration::from_millis(2_000);
 const PATIENCE: Duration = Duration::from_millis(600);
 
@@ -49,11 +50,11 @@ pub(crate) fn resolve(name: &str, port: u16, stamped: &[String], memory: &Memory
 }
 
 fn look_up(name: &str, until: Instant) -> Result<Vec<IpAddr>, Failure> {
-    let hosts = read_capped("/etc/hosts", FILE_BYTES_MAX).map(|file| resolver_files::hosts(&file, name)).unwrap_or_default();
+    let hosts = read_capped("/etc/hosts", HOSTS_BYTES_MAX).map(|file| resolver_files::hosts(&file, name)).unwrap_or_default();
     if !hosts.is_empty() {
         return Ok(hosts);
     }
-    let servers = read_capped("/etc/resolv.conf", FILE_BYTES_MAX).map(|file| resolver_files::nameservers(&file)).unwrap_or_default();
+    let servers = read_capped("/etc/resolv.conf", RESOLV_CONF_BYTES_MAX).map(|file| resolver_files::nameservers(&file)).unwrap_or_default();
     let mut failure = Failure::new(Reason::DnsNoServer, "/etc/resolv.conf names no server");
     // Whatever the name servers do, half of the time is left for the addresses that are known without them.
     let budget = DNS_BUDGET.min(until.saturating_duration_since(Instant::now()) / 2);
