@@ -12,15 +12,24 @@ pub(crate) struct Failure {
     pub(crate) retry_after: Option<u64>,
 }
 
+const BECAUSE_CHARACTERS_MAX: usize = 1_000;
+
 impl Failure {
+    /// The cause may quote what came from outside, so nothing in it steers a terminal or fakes a line.
     pub(crate) fn new(reason: Reason, because: impl Into<String>) -> Self {
-        Self { reason, because: because.into(), retry_after: None }
+        let because = because.into().chars().filter(|character| is_shown(*character)).take(BECAUSE_CHARACTERS_MAX).collect();
+        Self { reason, because, retry_after: None }
     }
 
     pub(crate) fn io(reason: Reason, doing: &str, error: &io::Error) -> Self {
         let reason = if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) { Reason::OutOfDescriptors } else { reason };
         Self::new(reason, format!("{doing}: {error}"))
     }
+}
+
+/// No control character, no line separator, nothing that turns the direction of writing.
+fn is_shown(character: char) -> bool {
+    !character.is_control() && !matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Display for Failure {

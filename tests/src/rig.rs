@@ -23,11 +23,13 @@ pub struct Site {
     pub deadline_seconds: u32,
     /// Further lines at the top of site.toml, such as a proxy.
     pub extra: String,
+    /// Files of CA certificates, in the trust domain's folder.
+    pub roots: Vec<String>,
 }
 
 impl Default for Site {
     fn default() -> Self {
-        Self { deliveries: RAW_FILE.to_owned(), endpoints: Vec::new(), deadline_seconds: 10, extra: String::new() }
+        Self { deliveries: RAW_FILE.to_owned(), endpoints: Vec::new(), deadline_seconds: 10, extra: String::new(), roots: vec!["ca/ca.crt".into()] }
     }
 }
 
@@ -51,16 +53,33 @@ impl Rig {
     /// Builds what is not built, makes a trust domain, starts its server, issues an identity to `web-1`, stamps a client.
     #[must_use]
     pub fn new(site: &Site) -> Self {
+        let mut rig = Self::unserved();
+        rig.start_server();
+        rig.stamp(site);
+        rig
+    }
+
+    /// The same without a server and without a client: a trust domain, and a host with an identity.
+    #[must_use]
+    pub fn unserved() -> Self {
         let folder = tempfile::Builder::new().prefix("rig-").tempdir().expect("a temporary folder");
-        let mut rig = Self { folder, server: None, hosts_port: 0, public: String::new(), admin: String::new() };
+        let rig = Self { folder, server: None, hosts_port: 0, public: String::new(), admin: String::new() };
         for name in ["state", "run", "bin"] {
             std::fs::create_dir(rig.path(name)).expect("a fresh folder");
         }
         mode(&rig.path("state"), 0o700);
         rig.make_domain();
-        rig.start_server();
-        rig.stamp(site);
         rig
+    }
+
+    /// A copy of this trust domain and host in a folder of its own; nothing is served and nothing is stamped.
+    #[must_use]
+    pub fn copied(&self) -> Self {
+        let folder = tempfile::Builder::new().prefix("rig-").tempdir().expect("a temporary folder");
+        for name in ["domain", "state", "run", "bin"] {
+            copy(&self.path(name), &folder.path().join(name));
+        }
+        Self { folder, server: None, hosts_port: 0, public: String::new(), admin: String::new() }
     }
 
     /// A rig that delivers the bare token to one file.
@@ -176,9 +195,9 @@ impl Rig {
         let own = [("localhost".to_owned(), self.hosts_port, vec!["127.0.0.1".to_owned()])];
         let endpoints = if site.endpoints.is_empty() { own.as_slice() } else { site.endpoints.as_slice() };
         let mut text = format!(
-            "name = \"rig\"\ntrust_domain = \"example.org\"\nroots = [\"ca/ca.crt\"]\ntime_keys = [\"keys/time.pub\"]\n\
+            "name = \"rig\"\ntrust_domain = \"example.org\"\nroots = {:?}\ntime_keys = [\"keys/time.pub\"]\n\
              state_dir = \"{folder}/state\"\nhost_file = \"{folder}/host.toml\"\ndeadline_seconds = {}\n{}\n",
-            site.deadline_seconds, site.extra
+            site.roots, site.deadline_seconds, site.extra
         );
         for (host, port, addresses) in endpoints {
             text += &format!("[[endpoint]]\nhost = \"{host}\"\nport = {port}\naddresses = {addresses:?}\n");
@@ -196,6 +215,20 @@ impl Drop for Rig {
 /// Every host gets `db`.
 const POLICY: &str =
     "[[credential]]\nname = \"db\"\nkind = \"jwt\"\naudience = [\"https://db.example.org\"]\nlifetime_seconds = 3600\nhosts = [\"*\"]\n";
+
+/// Copies a folder with the modes of everything in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a fresh folder");
+    for entry in std::fs::read_dir(from).expect("the rig's folder").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("the rig's folder");
+        }
+    }
+    mode(to, std::fs::metadata(from).expect("the rig's folder").permissions().mode());
+}
 
 /// Sets a file's mode.
 pub fn mode(path: &Path, bits: u32) {

@@ -2,6 +2,7 @@
 
 use crate::{failure::Failure, net::resolve::resolve, sys::socket};
 use host::state::Memory;
+use httparse::Status::Complete;
 use protocol::{
     reason::Reason,
     site::{Endpoint, host_and_port},
@@ -49,9 +50,9 @@ pub(crate) fn through(proxy: &str, endpoint: &Endpoint, memory: &mut Memory, hos
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
     match (response.parse(&head), response.code) {
-        (Ok(_), Some(200..=299)) => Ok((stream.stream, address)),
-        (Ok(_), Some(407)) => Err(Failure::new(Reason::ProxyAuthentication, format!("proxy {proxy} answers 407"))),
-        (Ok(_), Some(code)) => Err(Failure::new(Reason::ProxyRefused, format!("proxy {proxy} answers {code} to CONNECT {target}"))),
+        (Ok(Complete(_)), Some(200..=299)) => Ok((stream.stream, address)),
+        (Ok(Complete(_)), Some(407)) => Err(Failure::new(Reason::ProxyAuthentication, format!("proxy {proxy} answers 407"))),
+        (Ok(Complete(_)), Some(code)) => Err(Failure::new(Reason::ProxyRefused, format!("proxy {proxy} answers {code} to CONNECT {target}"))),
         _ => Err(Failure::new(Reason::ProxyMalformed, format!("proxy {proxy} does not answer in HTTP"))),
     }
 }

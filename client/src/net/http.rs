@@ -27,7 +27,8 @@ pub(crate) fn exchange<S: Read + Write>(
     stream.write_all(request.as_bytes()).and_then(|()| stream.flush()).map_err(|error| stream_failure(&error))?;
     let mut buffer = Buffer { stream, bytes: Vec::new(), failure: stream_failure };
     let head = buffer.head()?;
-    let body = buffer.body(&head)?;
+    // A status that is no success says enough, whatever becomes of the words behind it.
+    let body = buffer.body(&head).or_else(|failure| if head.code == 200 { Err(failure) } else { Ok(Vec::new()) })?;
     judge(&head, body)
 }
 
@@ -45,7 +46,7 @@ fn text(authority: &str, request: &Request<'_>) -> String {
     text + "\r\n" + body.unwrap_or_default()
 }
 
-/// What the head of an answer says.
+/// What the final head of an answer says.
 struct Head {
     code: u16,
     length: Option<usize>,
@@ -66,7 +67,7 @@ fn judge(head: &Head, body: Vec<u8>) -> Result<Vec<u8>, Failure> {
     };
     let words = refusal.map(|refusal| format!(": {} ({})", printable(&refusal.because), printable(&refusal.code)));
     let because = format!("the answer has status {}{}", head.code, words.unwrap_or_default());
-    Err(Failure { reason, because, retry_after: head.retry_after })
+    Err(Failure { retry_after: head.retry_after, ..Failure::new(reason, because) })
 }
 
 /// What a terminal may be shown of a text that came over the wire.
@@ -81,7 +82,9 @@ struct Buffer<'a, S> {
 }
 
 impl<S: Read> Buffer<'_, S> {
+    /// Reads past interim answers (RFC 9110 section 15.2) to the final one.
     fn head(&mut self) -> Result<Head, Failure> {
+        let mut interim = 0;
         loop {
             let mut headers = [httparse::EMPTY_HEADER; 64];
             let mut response = httparse::Response::new(&mut headers);
@@ -89,9 +92,13 @@ impl<S: Read> Buffer<'_, S> {
                 Ok(httparse::Status::Complete(length)) => {
                     let head = read_head(&response)?;
                     self.bytes.drain(..length);
-                    return Ok(head);
+                    if !(100..200).contains(&head.code) {
+                        return Ok(head);
+                    }
+                    interim += length;
+                    continue;
                 }
-                Ok(httparse::Status::Partial) if self.bytes.len() < HEAD_BYTES_MAX => {}
+                Ok(httparse::Status::Partial) if interim + self.bytes.len() < HEAD_BYTES_MAX => {}
                 Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
                     return Err(Failure::new(Reason::HttpTooLarge, format!("a head of over {HEAD_BYTES_MAX} bytes or 64 lines")));
                 }
@@ -104,6 +111,9 @@ impl<S: Read> Buffer<'_, S> {
     }
 
     fn body(&mut self, head: &Head) -> Result<Vec<u8>, Failure> {
+        if matches!(head.code, 204 | 304) {
+            return Ok(Vec::new());
+        }
         if head.chunked {
             return self.chunks();
         }
@@ -178,7 +188,7 @@ fn read_head(response: &httparse::Response<'_, '_>) -> Result<Head, Failure> {
         let value = std::str::from_utf8(header.value).unwrap_or_default().trim();
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         if is("content-length") {
-            let length = value.parse().map_err(|_| malformed("Content-Length"))?;
+            let length = number(value).map(|length| usize::try_from(length).unwrap_or(usize::MAX)).ok_or_else(|| malformed("Content-Length"))?;
             if head.length.is_some_and(|earlier| earlier != length) {
                 return Err(malformed("Content-Length"));
             }
@@ -191,12 +201,18 @@ fn read_head(response: &httparse::Response<'_, '_>) -> Result<Head, Failure> {
         } else if is("content-encoding") {
             head.encoded = !value.eq_ignore_ascii_case("identity");
         } else if is("content-type") {
-            head.html = value.starts_with("text/html");
+            head.html = value.get(..9).is_some_and(|kind| kind.eq_ignore_ascii_case("text/html"));
         } else if is("retry-after") {
-            head.retry_after = value.parse().ok();
+            head.retry_after = number(value);
         }
     }
     Ok(head)
+}
+
+/// Digits and nothing else (RFC 9110 section 8.6); what no number holds is the largest.
+fn number(value: &str) -> Option<u64> {
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| value.parse().unwrap_or(u64::MAX))
 }
 
 fn closed() -> Failure {

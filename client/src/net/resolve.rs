@@ -15,7 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-const FILE_BYTES_MAX: usize = 65_536;
+/// A hosts file that blocks advertisers has tens of thousands of lines.
+const HOSTS_BYTES_MAX: usize = 4 << 20;
+const RESOLV_CONF_BYTES_MAX: usize = 65_536;
 const DNS_BUDGET: Duration = Duration::from_millis(2_000);
 const PATIENCE: Duration = Duration::from_millis(600);
 
@@ -48,15 +50,18 @@ pub(crate) fn resolve(name: &str, port: u16, stamped: &[String], memory: &Memory
 }
 
 fn look_up(name: &str, until: Instant) -> Result<Vec<IpAddr>, Failure> {
-    let hosts = read_capped("/etc/hosts", FILE_BYTES_MAX).map(|file| resolver_files::hosts(&file, name)).unwrap_or_default();
+    let hosts = read_capped("/etc/hosts", HOSTS_BYTES_MAX).map(|file| resolver_files::hosts(&file, name)).unwrap_or_default();
     if !hosts.is_empty() {
         return Ok(hosts);
     }
-    let servers = read_capped("/etc/resolv.conf", FILE_BYTES_MAX).map(|file| resolver_files::nameservers(&file)).unwrap_or_default();
+    let servers = read_capped("/etc/resolv.conf", RESOLV_CONF_BYTES_MAX).map(|file| resolver_files::nameservers(&file)).unwrap_or_default();
     let mut failure = Failure::new(Reason::DnsNoServer, "/etc/resolv.conf names no server");
-    let until = until.min(Instant::now() + DNS_BUDGET);
+    // Whatever the name servers do, half of the time is left for the addresses that are known without them.
+    let budget = DNS_BUDGET.min(until.saturating_duration_since(Instant::now()) / 2);
+    let patience = PATIENCE.min(budget / u32::try_from(servers.len().max(1)).unwrap_or(1));
+    let until = Instant::now() + budget;
     for server in servers.iter().chain(&servers) {
-        match ask(*server, name, until.min(Instant::now() + PATIENCE)) {
+        match ask(*server, name, until.min(Instant::now() + patience)) {
             Ok(addresses) => return Ok(addresses),
             Err(failed) => failure = failed,
         }
@@ -84,7 +89,8 @@ fn ask(server: IpAddr, name: &str, until: Instant) -> Result<Vec<IpAddr>, Failur
     let mut failure = Failure::new(Reason::DnsTimeout, format!("name server {server} did not answer"));
     let mut packet = [0; 4096];
     while !open.is_empty() {
-        if socket::wait(udp.as_raw_fd(), libc::POLLIN, until).is_err() {
+        // A flood of packets that answer nothing must end too.
+        if Instant::now() >= until || socket::wait(udp.as_raw_fd(), libc::POLLIN, until).is_err() {
             break;
         }
         let length = match udp.recv(&mut packet) {

@@ -8,7 +8,7 @@ use ring::{
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair},
 };
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureAlgorithm, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, SignatureAlgorithm, SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -255,7 +255,9 @@ pub(crate) fn reason_of(error: &Error) -> Reason {
     match error {
         Error::InvalidCertificate(error) => certificate_reason(error),
         Error::AlertReceived(alert) => alert_reason(*alert),
-        Error::InvalidMessage(_) => Reason::TlsNotTls,
+        Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion | InvalidMessage::MessageTooLarge) => {
+            Reason::TlsNotTls
+        }
         Error::General(_) | Error::FailedToGetRandomBytes => Reason::Internal,
         _ => Reason::TlsProtocol,
     }
@@ -279,6 +281,8 @@ fn alert_reason(alert: AlertDescription) -> Reason {
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnknownCA
         | AlertDescription::AccessDenied
+        // A signature that does not hold: from a server, that is this host's, or that of another CA of the same name.
+        | AlertDescription::DecryptError
         | AlertDescription::CertificateRequired => Reason::TlsIdentityRefused,
         _ => Reason::TlsProtocol,
     }

@@ -27,7 +27,12 @@ pub(crate) struct Way<'a> {
     memory: &'a mut Memory,
     started: Instant,
     pub(crate) deadline: Instant,
+    /// Addresses that failed, passed over while there is another.
     distrusted: Vec<SocketAddr>,
+    /// The address that was connected to last.
+    address: Option<SocketAddr>,
+    /// Whether the next attempt goes to an endpoint or address that was not asked yet.
+    elsewhere: bool,
     /// Attempts made.
     pub(crate) attempts: u32,
     /// The endpoint that answered.
@@ -40,7 +45,18 @@ pub(crate) type Work<'w, 'a> = &'w mut dyn FnMut(&mut Way<'a>, &Endpoint) -> Res
 impl<'a> Way<'a> {
     pub(crate) fn new(site: &'a Site, id: &str, memory: &'a mut Memory, started: Instant) -> Self {
         let deadline = started + Duration::from_secs(site.deadline_seconds.into());
-        Self { site, id: id.to_owned(), memory, started, deadline, distrusted: Vec::new(), attempts: 0, endpoint: None }
+        Self {
+            site,
+            id: id.to_owned(),
+            memory,
+            started,
+            deadline,
+            distrusted: Vec::new(),
+            address: None,
+            elsewhere: false,
+            attempts: 0,
+            endpoint: None,
+        }
     }
 
     /// Goes to endpoint after endpoint until the work is done or there is no sense in another attempt.
@@ -52,7 +68,9 @@ impl<'a> Way<'a> {
             self.attempts += 1;
             let endpoint = order.get(turn).and_then(|index| endpoints.get(*index));
             let endpoint = endpoint.ok_or_else(|| Failure::new(Reason::SiteInvalid, "no endpoint"))?;
+            self.address = None;
             let Err(failure) = work(self, endpoint) else { return Ok(()) };
+            self.distrusted.extend(self.address);
             let Some(wait) = self.wait(&failure) else { return Err(failure) };
             std::thread::sleep(Duration::from_millis(wait));
         }
@@ -74,6 +92,7 @@ impl<'a> Way<'a> {
             resolve(&endpoint.host, endpoint.port, &endpoint.addresses, self.memory, &self.id, until)
         };
         let trusted: Vec<SocketAddr> = candidates.addresses.iter().filter(|address| !self.distrusted.contains(address)).copied().collect();
+        self.elsewhere = trusted.len() > 1 || usize::try_from(self.attempts).is_ok_and(|attempts| attempts < self.site.endpoints.len());
         let addresses = if trusted.is_empty() { &candidates.addresses } else { &trusted };
         if let (true, None, Some(failure)) = (addresses.is_empty(), &self.site.proxy, candidates.failure) {
             return Err(failure);
@@ -82,7 +101,8 @@ impl<'a> Way<'a> {
             None => connect::direct(addresses, until)?,
             Some(proxy) => connect::through(proxy, endpoint, self.memory, &self.id, until)?,
         };
-        let session = Session::open(stream, endpoint, self.site, identity, until).inspect_err(|_| self.distrusted.push(address))?;
+        self.address = Some(address);
+        let session = Session::open(stream, endpoint, self.site, identity, until)?;
         if self.site.proxy.is_none() {
             self.memory.remember(&endpoint.host, address.ip());
         }
@@ -101,8 +121,10 @@ impl<'a> Way<'a> {
         if !failure.reason.retry() || failure.reason == Reason::RecoveryWaiting || refused::may_come_back(failure.reason) {
             return None;
         }
+        // Who is not ready speaks for itself; who asks for fewer requests speaks for the whole control plane.
+        let retry_after = failure.retry_after.filter(|_| !self.elsewhere || failure.reason == Reason::HttpThrottled);
         let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let deadline = milliseconds(self.deadline.saturating_duration_since(self.started));
-        retry::wait_ms(self.attempts, milliseconds(self.started.elapsed()), deadline, failure.retry_after, crate::net::random())
+        retry::wait_ms(self.attempts, milliseconds(self.started.elapsed()), deadline, retry_after, crate::net::random())
     }
 }

@@ -25,7 +25,8 @@ const CREATED_MODE: u32 = 0o600;
 
 /// Opens a file anywhere for reading.
 pub(crate) fn open_to_read(path: &str) -> io::Result<File> {
-    open_at(libc::AT_FDCWD, &CString::new(path)?, libc::O_RDONLY).map(File::from)
+    // A pipe that nobody writes to must not hold the run.
+    open_at(libc::AT_FDCWD, &CString::new(path)?, libc::O_RDONLY | libc::O_NONBLOCK).map(File::from)
 }
 
 impl Directory {
