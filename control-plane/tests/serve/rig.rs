@@ -124,9 +124,14 @@ impl Domain {
 
     /// All that `pinnaced audit` prints.
     pub(crate) fn records(&self) -> Vec<Value> {
+        self.audit_lines().iter().map(|line| json::parse(line.as_bytes()).unwrap()).collect()
+    }
+
+    /// The same, as it is printed.
+    pub(crate) fn audit_lines(&self) -> Vec<String> {
         let printed = pinnaced(&self.dir, &["audit"]);
         assert!(printed.status.success(), "{printed:?}");
-        String::from_utf8(printed.stdout).unwrap().lines().map(|line| json::parse(line.as_bytes()).unwrap()).collect()
+        String::from_utf8(printed.stdout).unwrap().lines().map(ToOwned::to_owned).collect()
     }
 }
 
@@ -200,6 +205,14 @@ impl Server {
 
     /// A TLS connection of our own to the host listener.
     pub(crate) fn connect(&self, identity: &Path) -> StreamOwned<ClientConnection, TcpStream> {
+        let connection = ClientConnection::new(self.tls(identity), "cp.example.org".try_into().unwrap()).unwrap();
+        let stream = TcpStream::connect(&self.hosts).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+        StreamOwned::new(connection, stream)
+    }
+
+    /// What such a connection is made with.
+    pub(crate) fn tls(&self, identity: &Path) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&self.ca).unwrap()).unwrap();
         let chain = CertificateDer::pem_file_iter(identity).unwrap().map(Result::unwrap).collect();
@@ -209,10 +222,7 @@ impl Server {
             .with_root_certificates(roots)
             .with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(identity).unwrap())
             .unwrap();
-        let connection = ClientConnection::new(Arc::new(config), "cp.example.org".try_into().unwrap()).unwrap();
-        let stream = TcpStream::connect(&self.hosts).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
-        StreamOwned::new(connection, stream)
+        Arc::new(config)
     }
 
     pub(crate) fn signal(&self, name: &str) {
