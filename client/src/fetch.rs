@@ -70,10 +70,13 @@ impl<'a> Fetch<'a> {
     fn attempt(&mut self, endpoint: &Endpoint, due: &[(&Credential, Option<Held>)], answers: &mut Answers) -> Result<(), Failure> {
         let (mut session, address) = self.connect(endpoint)?;
         let mut failed = Ok(());
-        for ((credential, held), answer) in due.iter().zip(answers) {
-            if matches!(answer, Some(Ok(_))) {
-                continue;
-            }
+        let open = due
+            .iter()
+            .zip(answers)
+            .filter(|(_, answer)| answer.as_ref().is_none_or(|answer| answer.as_ref().is_err_and(|failure| failure.reason.retry())));
+        // Who was never answered comes first, so that one bad credential does not keep the others away.
+        let (first, again): (Vec<_>, Vec<_>) = open.partition(|(_, answer)| answer.is_none());
+        for ((credential, held), answer) in first.into_iter().chain(again) {
             let held = held.as_ref().map(|held| &held.answer);
             let result = session.get(&format!("/v1/credentials/{}", credential.name)).and_then(|body| {
                 accept(&body, &credential.name, &self.identity.id, held).map_err(|rejected| Failure::new(rejected.reason, rejected.because))
@@ -83,12 +86,17 @@ impl<'a> Fetch<'a> {
                     self.skew = if session.skew == 0 { crate::run::now().saturating_sub(fetched.issued_at) } else { session.skew };
                     *answer = Some(Ok(fetched));
                 }
-                Err(failure) if failure.reason.retry() => {
-                    self.distrusted.push(address);
-                    failed = Err(failure);
-                    break;
+                Err(failure) => {
+                    let (again, next) = (failure.reason.retry(), goes_on(failure.reason));
+                    *answer = Some(Err(failure.clone()));
+                    if again {
+                        self.distrusted.push(address);
+                        failed = Err(failure);
+                    }
+                    if !next {
+                        break;
+                    }
                 }
-                Err(failure) => *answer = Some(Err(failure)),
             }
         }
         failed
@@ -135,4 +143,11 @@ impl<'a> Fetch<'a> {
         let deadline = milliseconds(self.deadline.saturating_duration_since(self.started));
         retry::wait_ms(self.attempts, milliseconds(self.started.elapsed()), deadline, retry_after, crate::net::random())
     }
+}
+
+/// Whether other credentials can be asked for on a connection where one failed so: its answer was read, and forbids nothing.
+fn goes_on(reason: Reason) -> bool {
+    use Reason::{HttpClosed, HttpEncoding, HttpMalformed, HttpThrottled, HttpTimeout, HttpTooLarge};
+    let broken = matches!(reason, HttpClosed | HttpEncoding | HttpMalformed | HttpTimeout | HttpTooLarge);
+    !broken && reason != HttpThrottled && !reason.code().starts_with("tls.")
 }
