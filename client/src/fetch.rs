@@ -56,10 +56,14 @@ impl<'a> Fetch<'a> {
     /// Tries one endpoint; an error is what keeps at least one credential from being answered for good.
     fn attempt(&mut self, way: &mut Way<'_>, endpoint: &Endpoint, due: &Due<'_>, answers: &mut Answers) -> Result<(), Failure> {
         let mut session = way.connect(endpoint, Some(&self.identity))?;
-        for ((credential, held), answer) in due.iter().zip(answers) {
-            if matches!(answer, Some(Ok(_))) {
-                continue;
-            }
+        let mut failed = Ok(());
+        let open = due
+            .iter()
+            .zip(answers)
+            .filter(|(_, answer)| answer.as_ref().is_none_or(|answer| answer.as_ref().is_err_and(|failure| failure.reason.retry())));
+        // Who was never answered comes first, so that one bad credential does not keep the others away.
+        let (first, again): (Vec<_>, Vec<_>) = open.partition(|(_, answer)| answer.is_none());
+        for ((credential, held), answer) in first.into_iter().chain(again) {
             let mut result = self.one(&mut session, credential, held.as_ref());
             if result.as_ref().is_err_and(|failure| refused::may_come_back(failure.reason)) && !self.came_back {
                 session = self.come_back(session, way, endpoint)?;
@@ -70,12 +74,20 @@ impl<'a> Fetch<'a> {
                     self.skew = if session.skew == 0 { now().saturating_sub(fetched.issued_at) } else { session.skew };
                     *answer = Some(Ok(fetched));
                 }
-                Err(failure) if failure.reason.retry() => return Err(failure),
-                Err(failure) => *answer = Some(Err(failure)),
+                Err(failure) => {
+                    let next = goes_on(failure.reason);
+                    *answer = Some(Err(failure.clone()));
+                    if failure.reason.retry() {
+                        failed = Err(failure);
+                    }
+                    if !next {
+                        break;
+                    }
+                }
             }
         }
-        self.session = Some(session);
-        Ok(())
+        self.session = failed.is_ok().then_some(session);
+        failed
     }
 
     fn one(&self, session: &mut Session, credential: &Credential, held: Option<&Held>) -> Result<Answer, Failure> {
@@ -105,6 +117,13 @@ impl<'a> Fetch<'a> {
         self.came_back = true;
         way.connect(endpoint, Some(&self.identity))
     }
+}
+
+/// Whether other credentials can be asked for on a connection where one failed so: its answer was read, and forbids nothing.
+fn goes_on(reason: Reason) -> bool {
+    use Reason::{HttpClosed, HttpEncoding, HttpMalformed, HttpThrottled, HttpTimeout, HttpTooLarge};
+    let broken = matches!(reason, HttpClosed | HttpEncoding | HttpMalformed | HttpTimeout | HttpTooLarge);
+    !broken && reason != HttpThrottled && !reason.code().starts_with("tls.")
 }
 
 /// Puts the key that was made for a certificate beside it, if the certificate is over that key and holds as long as it says.

@@ -112,7 +112,9 @@ impl Ground {
                 assert_eq!(in_place, self.before, "the credential that was in place is not what it was");
             }
         }
+        let token = String::from_utf8_lossy(&in_place);
         for text in [&outcome.stdout, &outcome.stderr] {
+            assert!(!token.is_empty() && !text.contains(token.trim()), "the credential in the output: {outcome:#?}");
             assert!(!text.contains(SIGNATURE), "a token in the output: {outcome:#?}");
             let raw = |character: char| character.is_control() && character != '\n';
             assert!(!text.contains(raw), "a raw control character in the output: {outcome:#?}");

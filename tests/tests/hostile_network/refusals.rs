@@ -12,6 +12,7 @@ use tests::evil::ground::{Ground, HELD_SINCE, Want};
 use tests::evil::peer::{Peer, Script, script};
 use tests::evil::rows;
 use tests::evil::tls::{self, Clients};
+use tests::rig::{RAW_FILE, Site};
 
 use crate::{meet, reason};
 
@@ -194,4 +195,35 @@ fn no_refusal_writes_control_characters_to_a_log_or_a_terminal() {
 fn assert_clean(text: &str) {
     let raw = |character: char| character != '\n' && (character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character));
     assert!(!text.contains(raw), "a raw control character: {text:?}");
+}
+
+#[test]
+fn one_bad_credential_does_not_keep_the_others_away() {
+    type Row = (&'static str, (fn() -> Vec<u8>, &'static [&'static str]));
+    let rows: [Row; 7] = [
+        ("403", (|| http("403 Forbidden", "", "{}"), &["http.forbidden"])),
+        ("500", (|| http("500 Internal Server Error", "", "{}"), &["http.server-error"])),
+        ("503 for a minute", (|| http("503 Service Unavailable", "Retry-After: 60\r\n", "{}"), &["http.unavailable"])),
+        ("nothing", (|| ok(""), &["http.empty"])),
+        ("of another name", (|| ok(&Answer { credential: "other".into(), ..good(0) }.to_json()), &["credential.wrong-name"])),
+        ("too large", (|| http("200 OK", "", &"x".repeat(100_000)), &["http.too-large"])),
+        ("no HTTP", (|| vec![0xff; 100], &["http.malformed"])),
+    ];
+    rows::check(&rows, |(bad, codes)| {
+        let ground = Ground::new();
+        let (config, bad) = (tls::config(&ground.authority.server(&["localhost"]), Clients::Of(&ground.authority)), bad());
+        let peer = Peer::start(&script(move |call| {
+            let mut tls = tls::accept(&config, call)?;
+            loop {
+                let second = call.request(&mut tls)?.contains("/second ");
+                tls.write_all(&if second { ok(&Answer { credential: "second".into(), ..good(0) }.to_json()) } else { bad.clone() })?;
+                tls.flush()?;
+            }
+        }));
+        let more = "[[credential]]\nname = \"second\"\n".to_owned() + &RAW_FILE.replace("db.token", "second.token");
+        ground.stamp_with("localhost", peer.port, &Site { deliveries: format!("{RAW_FILE}{more}"), ..Site::default() });
+        ground.expect(reason(codes));
+        assert!(ground.rig.path("run/second.token").exists(), "the second credential is not there: {:?}", peer.requests());
+        assert_eq!(peer.requests().iter().filter(|line| line.contains("/second ")).count(), 1, "asked for again: {:?}", peer.requests());
+    });
 }
