@@ -3,7 +3,7 @@
 
 use crate::{
     failure::Failure,
-    identity::{Identity, Key, ask, is_over, life},
+    identity::{Identity, Key, ask_again, is_over, life},
     net::{session::Session, way::Way},
     run::now,
     state::State,
@@ -16,7 +16,6 @@ use host::{
 };
 use protocol::{
     answer::{Answer, Kind, PRIVATE_KEY},
-    identity::HostId,
     membership::{KeyRequest, Purpose},
     reason::Reason,
     site::{Credential, Endpoint},
@@ -55,6 +54,7 @@ impl<'a> Fetch<'a> {
 
     /// Tries one endpoint; an error is what keeps at least one credential from being answered for good.
     fn attempt(&mut self, way: &mut Way<'_>, endpoint: &Endpoint, due: &Due<'_>, answers: &mut Answers) -> Result<(), Failure> {
+        self.session = None;
         let mut session = way.connect(endpoint, Some(&self.identity))?;
         let mut failed = Ok(());
         let open = due
@@ -86,7 +86,8 @@ impl<'a> Fetch<'a> {
                 }
             }
         }
-        self.session = failed.is_ok().then_some(session);
+        // Kept where a credential failed, too: an issuer that is down for weeks must not cost the host its identity.
+        self.session = Some(session);
         failed
     }
 
@@ -106,14 +107,9 @@ impl<'a> Fetch<'a> {
     }
 
     /// Proves the registered key to the control plane with a certificate that has ended, and goes on with a new one.
-    fn come_back(&mut self, mut session: Session, way: &mut Way<'_>, endpoint: &Endpoint) -> Result<Session, Failure> {
-        let id = HostId::parse(&self.identity.id).ok_or_else(|| Failure::new(Reason::Internal, "an identity without a name"))?;
-        let ask = |session: &mut Session| ask(session, self.state, Some(&self.identity), &id, Purpose::Recover, None);
-        let asked = match ask(&mut session) {
-            Err(failure) if failure.reason == Reason::HttpClosed => ask(&mut way.connect(endpoint, Some(&self.identity))?),
-            other => other,
-        };
-        self.identity = asked?;
+    fn come_back(&mut self, session: Session, way: &mut Way<'_>, endpoint: &Endpoint) -> Result<Session, Failure> {
+        let mut reconnect = || way.connect(endpoint, Some(&self.identity));
+        self.identity = ask_again(session, &mut reconnect, self.state, &self.identity, Purpose::Recover)?;
         self.came_back = true;
         way.connect(endpoint, Some(&self.identity))
     }

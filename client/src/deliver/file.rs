@@ -37,7 +37,7 @@ pub(crate) fn put_directory(path: &str, files: &[Named], delivery: &Delivery) ->
         }
         let version = Directory::open(&full)?;
         for (file, bytes, mode) in files {
-            let mode = delivery.mode.map_or(*mode, |wanted| wanted & 0o644 | mode & wanted);
+            let mode = delivery.mode.map_or(*mode, |wanted| wanted & (mode | 0o040));
             version.replace(file, bytes, Look { mode, owner, keep_previous: false, durable: true })?;
         }
         owner.map_or(Ok(()), |(user, group)| version.give_to(user, group))?;

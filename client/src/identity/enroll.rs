@@ -4,7 +4,10 @@
 use crate::{
     cli::Typed,
     failure::Failure,
-    identity::{Identity, ask, request::next_key},
+    identity::{
+        Identity,
+        request::{ask, next_key},
+    },
     log::{End, Log},
     net::way::Way,
     site::{self, read_capped, read_stream},

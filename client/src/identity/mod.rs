@@ -8,7 +8,7 @@ mod request;
 pub(crate) use enroll::enroll;
 pub(crate) use key::Key;
 pub(crate) use renew::{Shown, is_due, renew};
-pub(crate) use request::ask;
+pub(crate) use request::ask_again;
 
 use crate::failure::Failure;
 use host::renewal::Life;

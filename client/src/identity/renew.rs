@@ -2,7 +2,7 @@
 
 use crate::{
     failure::Failure,
-    identity::{Identity, ask},
+    identity::{Identity, request::ask_again},
     net::{session::Session, way::Way},
     run::now,
     state::State,
@@ -12,7 +12,7 @@ use host::{
     renewal::{self, Renewal},
     state::Memory,
 };
-use protocol::{identity::HostId, membership::Purpose, reason::Reason};
+use protocol::{membership::Purpose, reason::Reason};
 use std::time::{Duration, Instant};
 
 /// The identity that a run had, and the connection it was last shown on.
@@ -23,8 +23,8 @@ pub(crate) struct Shown {
     pub(crate) came_back: bool,
 }
 
-/// What must be left of the deadline for a try to make sense.
-const LEFT_MIN: Duration = Duration::from_secs(1);
+/// What must be left of the deadline for a try to make sense; less than what is left after the last attempt of a failed run.
+const LEFT_MIN: Duration = Duration::from_millis(200);
 
 /// Whether this run is to try.
 pub(crate) fn is_due(shown: &Shown, memory: &Memory, deadline: Instant) -> bool {
@@ -41,14 +41,11 @@ pub(crate) fn is_due(shown: &Shown, memory: &Memory, deadline: Instant) -> bool 
 /// Tries once, on the connection that is open or on one of its own.
 pub(crate) fn renew(shown: Shown, way: &mut Way<'_>, state: &State) -> Result<(), Failure> {
     let Shown { identity, session, .. } = shown;
-    let id = HostId::parse(&identity.id).ok_or_else(|| Failure::new(Reason::Internal, "an identity without a name"))?;
     let mut session = match session {
-        Some(mut session) => {
-            session.until(way.deadline);
-            session
-        }
+        Some(session) => session,
         None if start::entropy_by(way.deadline) => way.connect_once(Some(&identity))?,
         None => return Err(Failure::new(Reason::NoEntropy, "no key")),
     };
-    ask(&mut session, state, Some(&identity), &id, Purpose::Renew, None).map(|_| ())
+    session.until(way.deadline);
+    ask_again(session, &mut || way.connect_once(Some(&identity)), state, &identity, Purpose::Renew).map(|_| ())
 }

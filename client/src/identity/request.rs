@@ -13,8 +13,24 @@ use protocol::{
     reason::Reason,
 };
 
+/// As [`ask`], and once more on a connection of its own if the first was closed while nobody looked: asking twice with one key is
+/// asking once.
+pub(crate) fn ask_again(
+    mut session: Session,
+    reconnect: &mut dyn FnMut() -> Result<Session, Failure>,
+    state: &State,
+    current: &Identity,
+    purpose: Purpose,
+) -> Result<Identity, Failure> {
+    let id = HostId::parse(&current.id).ok_or_else(|| Failure::new(Reason::Internal, "an identity without a name"))?;
+    match ask(&mut session, state, Some(current), &id, purpose, None) {
+        Err(failure) if failure.reason == Reason::HttpClosed => ask(&mut reconnect()?, state, Some(current), &id, purpose, None),
+        other => other,
+    }
+}
+
 /// Asks for a certificate for `id` over the next key, and puts both in place of `current`.
-pub(crate) fn ask(
+pub(super) fn ask(
     session: &mut Session,
     state: &State,
     current: Option<&Identity>,
@@ -33,7 +49,7 @@ pub(crate) fn ask(
 
 /// The key that was prepared and got no certificate, or a fresh one. A key that is in use already is what a crash after the last
 /// step leaves behind.
-pub(crate) fn next_key(state: &State, current: Option<&Identity>) -> Result<Key, Failure> {
+pub(super) fn next_key(state: &State, current: Option<&Identity>) -> Result<Key, Failure> {
     let prepared = state.next_key().and_then(|pem| Key::from_pem(&pem));
     if let Some(key) = prepared.filter(|key| !current.is_some_and(|current| current.is_over(&key.public.spki()))) {
         return Ok(key);

@@ -18,7 +18,7 @@ pub fn may_come_back(reason: Reason) -> bool {
 }
 
 /// The refusals that have a reason of their own, under the same word.
-const CODES: [Reason; 8] = [
+const CODES: [Reason; 9] = [
     Reason::IdentityExpired,
     Reason::IdentityForeign,
     Reason::EnrollRefused,
@@ -27,6 +27,7 @@ const CODES: [Reason; 8] = [
     Reason::RecoveryWaiting,
     Reason::RecoveryRefused,
     Reason::CredentialKeyNeeded,
+    Reason::CredentialKeyNotTaken,
 ];
 
 fn of_status(status: u16) -> Reason {

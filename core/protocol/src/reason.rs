@@ -173,6 +173,7 @@ reasons! {
     HttpUnavailable "http.unavailable" 72 ControlPlane true "the control plane is not ready to answer" "check the control plane's /readyz";
     HttpServerError "http.server-error" 73 ControlPlane true "the control plane failed" "check the control plane's log";
     HttpStatus "http.unexpected-status" 74 Network true "the answer has a status that the protocol does not use" "check what answers at the endpoint";
+    CredentialKeyNotTaken "credential.key-not-taken" 79 ControlPlane false "the credential's kind takes no key of this host" "take the key out of the credential in the site and stamp again";
     CredentialMalformed "credential.malformed" 80 ControlPlane true "the answer is not a credential" "check versions of pinnace and pinnaced";
     CredentialWrongName "credential.wrong-name" 81 ControlPlane true "another credential came than was asked for" "report it";
     CredentialWrongSubject "credential.wrong-subject" 82 ControlPlane true "the credential is for another host" "report it; check for a cache in front of the control plane";

@@ -31,6 +31,8 @@ pub(crate) struct Script {
     pub(crate) refused: Option<&'static str>,
     /// How many answers are lost on the way, from here on.
     pub(crate) answers_lost: u32,
+    /// Whether no credential can be issued.
+    pub(crate) issuer_is_down: bool,
     /// The path that is never answered.
     pub(crate) silent: Option<&'static str>,
     /// Whether the connection ends with a 401.
@@ -176,6 +178,7 @@ impl Exchange<'_> {
             return Err((403, code));
         }
         match self.asked.path.strip_prefix("/v1/credentials/") {
+            Some(_) if self.script.issuer_is_down => Err((503, "issuer.unsigned")),
             Some(name) => self.credential(name, &host),
             None if self.asked.path == "/v1/whoami" => Ok(self.whoami(&host)),
             None => Err((404, "path.unknown")),

@@ -97,6 +97,16 @@ fn a_control_plane_that_is_away_costs_a_renewal_and_nothing_else() {
 }
 
 #[test]
+fn an_issuer_that_is_down_does_not_cost_the_host_its_identity() {
+    let ground = Ground::simple();
+    ground.hold(PAST_HALF);
+    ground.peer.script().issuer_is_down = true;
+    let failed = ground.run();
+    failed.expect_reason("http.unavailable");
+    assert_eq!(member(&failed, "identity"), "renewed", "{failed:#?}");
+}
+
+#[test]
 fn a_renewal_that_stands_still_leaves_the_runs_outcome_even_to_the_watchdog() {
     let ground = Ground::simple();
     ground.peer.script().silent = Some("/v1/identity/renew");
