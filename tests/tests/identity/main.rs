@@ -7,6 +7,7 @@ mod crash;
 mod enroll;
 mod keys;
 mod peer;
+mod real;
 mod renewal;
 mod verifier;
 
