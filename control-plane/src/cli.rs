@@ -58,6 +58,9 @@ pub(crate) struct Listen {
     /// Where /livez, /readyz and /metrics are served (plain HTTP; keep it local).
     #[arg(long = "listen-admin", value_name = "ADDRESS")]
     pub(crate) admin: Option<SocketAddr>,
+    /// Where operators connect (mutual TLS).
+    #[arg(long = "listen-operators", value_name = "ADDRESS")]
+    pub(crate) operators: Option<SocketAddr>,
 }
 
 /// Does what the command line says.

@@ -37,6 +37,13 @@ pub(crate) struct Listen {
     pub(crate) public: SocketAddr,
     /// Probes and metrics, plain HTTP.
     pub(crate) admin: SocketAddr,
+    /// Operators, mutual TLS.
+    #[serde(default = "operators")]
+    pub(crate) operators: SocketAddr,
+}
+
+fn operators() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8445))
 }
 
 /// What bounds each resource.

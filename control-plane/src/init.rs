@@ -10,7 +10,7 @@ use crate::{
 use aws_lc_rs::signature::Ed25519KeyPair;
 use protocol::identity::HostId;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls::pki_types::ServerName;
 use std::{
@@ -22,6 +22,7 @@ use time::{Duration, OffsetDateTime};
 
 const CA_DAYS: i64 = 3653;
 const SERVER_DAYS: i64 = 90;
+const OPERATOR_DAYS: i64 = 365;
 
 /// Makes the folder `dir` for hosts of `trust_domain` that reach the control plane by `names`.
 pub(crate) fn run(dir: &Path, trust_domain: &str, names: &[String]) -> Result<(), Failure> {
@@ -55,7 +56,7 @@ fn draft_of(dir: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn make(dir: &Path, trust_domain: &str, names: &[String]) -> Result<(), Failure> {
-    for folder in ["", "ca", "server", "keys", "secrets"] {
+    for folder in ["", "ca", "server", "keys", "secrets", "operators"] {
         files::make_folder(&dir.join(folder))?;
     }
     make_certificates(dir, trust_domain, names)?;
@@ -71,6 +72,9 @@ fn make_certificates(dir: &Path, trust_domain: &str, names: &[String]) -> Result
     let ca = CertifiedIssuer::self_signed(ca_parameters(trust_domain), ed25519()?).map_err(cannot_certify)?;
     let server_key = ed25519()?;
     let server = server_parameters(names).and_then(|parameters| parameters.signed_by(&server_key, &ca)).map_err(cannot_certify)?;
+    let (operator_key, uri) = (ed25519()?, format!("spiffe://{trust_domain}/operator/admin/admin"));
+    let operator = operator_parameters(&uri).and_then(|parameters| parameters.signed_by(&operator_key, &ca)).map_err(cannot_certify)?;
+    files::make(&dir.join("operators/admin.pem"), Readers::Owner, &(operator_key.serialize_pem() + &operator.pem()))?;
     files::make(&dir.join("ca/ca.key"), Readers::Owner, &ca.key().serialize_pem())?;
     files::make(&dir.join("ca/ca.crt"), Readers::Everyone, &ca.pem())?;
     files::make(&dir.join("server/server.key"), Readers::Owner, &server_key.serialize_pem())?;
@@ -112,6 +116,17 @@ fn server_parameters(names: &[String]) -> Result<CertificateParams, rcgen::Error
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     parameters.use_authority_key_identifier_extension = true;
     valid_for(&mut parameters, SERVER_DAYS);
+    Ok(parameters)
+}
+
+fn operator_parameters(uri: &str) -> Result<CertificateParams, rcgen::Error> {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = common_name("admin");
+    parameters.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
+    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    parameters.use_authority_key_identifier_extension = true;
+    valid_for(&mut parameters, OPERATOR_DAYS);
     Ok(parameters)
 }
 

@@ -5,6 +5,7 @@ mod admission;
 mod credential;
 pub(crate) mod hosts;
 mod membership;
+pub(crate) mod operators;
 pub(crate) mod public;
 mod reply;
 mod room;
@@ -50,6 +51,8 @@ pub(crate) struct ControlPlane {
     pub(crate) log: Log,
     /// Bounds the requests answered at one time, and says who goes first.
     pub(crate) room: Arc<Room>,
+    /// The folder of the files that policies name.
+    pub(crate) secrets: PathBuf,
     /// Where the store is, for what is read from it.
     pub(crate) store: PathBuf,
     /// Counts.

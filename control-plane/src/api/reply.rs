@@ -65,13 +65,18 @@ pub(super) fn nothing_there() -> Reply {
     )
 }
 
+/// There is something there, for another method.
+pub(super) fn wrong_method() -> Reply {
+    let words = ["the request was refused", "this method is not served here", "see the protocol"];
+    closing(refuse(StatusCode::METHOD_NOT_ALLOWED, "request.method", words))
+}
+
 /// Refuses every request that is not a GET without a body.
 pub(super) fn check_form<B>(request: &Request<B>) -> Result<(), Box<Reply>> {
     if request.method() != Method::GET {
-        let words = ["the request was refused", "this method is not served here", "see the protocol"];
-        let mut reply = refuse(StatusCode::METHOD_NOT_ALLOWED, "request.method", words);
+        let mut reply = wrong_method();
         reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
-        return Err(Box::new(closing(reply)));
+        return Err(Box::new(reply));
     }
     if has_body(request.headers()) {
         let words = ["the request was refused", "it announces a body, and none is read here", "send a GET without a body"];

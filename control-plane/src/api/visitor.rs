@@ -29,6 +29,8 @@ impl Visitor {
 pub(crate) struct Certificate {
     /// Whom it names: a host, or why it names none.
     pub(crate) host: Result<HostId, &'static str>,
+    /// Its one URI, if it has one and no other.
+    pub(crate) uri: Option<String>,
     /// What membership needs of it.
     pub(crate) shown: Shown,
     /// What it was worth when it was judged.
@@ -60,7 +62,12 @@ impl Certificate {
             starts: validity.not_before.timestamp(),
             ends: validity.not_after.timestamp(),
         };
-        Some(Self { host: host(&certificate), shown, standing: Standing::Unknown, names: names(&certificate) })
+        let uri = uri(&certificate);
+        let host = match &uri {
+            None => Err("the client certificate must hold exactly one URI"),
+            Some(uri) => HostId::parse(uri).ok_or("the client certificate's URI is not a host's SPIFFE ID"),
+        };
+        Some(Self { host, uri, shown, standing: Standing::Unknown, names: names(&certificate) })
     }
 
     /// What it is worth at `now`, asked on every request of a connection.
@@ -69,11 +76,11 @@ impl Certificate {
     }
 }
 
-fn host(certificate: &X509Certificate<'_>) -> Result<HostId, &'static str> {
-    let names = certificate.subject_alternative_name().ok().flatten().ok_or("the client certificate must hold exactly one URI")?;
+fn uri(certificate: &X509Certificate<'_>) -> Option<String> {
+    let names = certificate.subject_alternative_name().ok().flatten()?;
     let mut uris = names.value.general_names.iter().filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None });
-    let (Some(uri), None) = (uris.next(), uris.next()) else { return Err("the client certificate must hold exactly one URI") };
-    HostId::parse(uri).ok_or("the client certificate's URI is not a host's SPIFFE ID")
+    let (Some(uri), None) = (uris.next(), uris.next()) else { return None };
+    Some(uri.to_string())
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {

@@ -21,6 +21,8 @@ pub(super) enum Door {
     Public,
     /// The machine's operators, in the clear.
     Admin,
+    /// The control plane's operators, over mutual TLS.
+    Operators,
 }
 
 impl Door {
@@ -30,6 +32,7 @@ impl Door {
             Door::Hosts => "hosts",
             Door::Public => "public",
             Door::Admin => "admin",
+            Door::Operators => "operators",
         }
     }
 }
@@ -63,6 +66,11 @@ impl Listener {
         self.socket.local_addr().map_err(|error| Failure::new("cannot tell the address listened at", error, "see the system's log"))
     }
 
+    /// Whether it is open to the end, so that others can see how it comes.
+    pub(super) fn stays_open(&self) -> bool {
+        self.door == Door::Admin
+    }
+
     /// One permit per connection; all are free once all connections have ended.
     pub(super) fn slots(&self) -> Arc<Semaphore> {
         Arc::clone(&self.slots)
@@ -70,7 +78,7 @@ impl Listener {
 
     /// Takes connections in until told to close. Who finds no room waits in the backlog. The admin door stays open to the end.
     pub(super) async fn run(self, plane: Arc<ControlPlane>, current: Arc<tls::Current>, mut closing: watch::Receiver<bool>) {
-        let to_the_end = self.door == Door::Admin;
+        let to_the_end = self.stays_open();
         loop {
             let accepted = tokio::select! {
                 _ = closing.wait_for(|closing| *closing && !to_the_end) => return,

@@ -58,7 +58,7 @@ pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &Arc<ControlPl
     let door = guest.door;
     let _open = plane.metrics.connection(door.name());
     let config = match door {
-        Door::Hosts => &configs.hosts,
+        Door::Hosts | Door::Operators => &configs.hosts,
         Door::Public => &configs.public,
         Door::Admin => {
             let desk = Desk { door, plane, visitor: &Visitor::default(), patience: guest.limits.header(), last: None };
@@ -77,6 +77,7 @@ async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Reply, Inf
     let asked_to_close = close(request.headers());
     let reply = match desk.door {
         Door::Hosts => api::hosts::answer(desk.plane, desk.visitor, request, desk.patience).await,
+        Door::Operators => api::operators::answer(desk.plane, desk.visitor, request, desk.patience).await,
         Door::Public => api::public::answer(desk.plane, &request),
         Door::Admin => api::admin::answer(desk.plane, &request),
     };

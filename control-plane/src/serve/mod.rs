@@ -22,7 +22,6 @@ use accept::{Door, Listener};
 use arc_swap::ArcSwap;
 use std::{
     io,
-    net::SocketAddr,
     path::Path,
     sync::{
         Arc,
@@ -46,6 +45,7 @@ pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
     config.listen.hosts = listen.hosts.unwrap_or(config.listen.hosts);
     config.listen.public = listen.public.unwrap_or(config.listen.public);
     config.listen.admin = listen.admin.unwrap_or(config.listen.admin);
+    config.listen.operators = listen.operators.unwrap_or(config.listen.operators);
     descriptors::make_room(config.limits.connections);
     let runtime = Runtime::new().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
     let (plane, writer, tls) = open(&config)?;
@@ -77,6 +77,7 @@ fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, tls::Configs),
         ca,
         time,
         log,
+        secrets: files.policy.parent().unwrap_or(Path::new(".")).to_path_buf(),
         store: files.database.clone(),
         room: Room::new(config.limits.requests as usize, config.limits.waiting as usize),
         metrics,
@@ -95,15 +96,19 @@ async fn serve(config: Config, plane: ControlPlane, tls: tls::Configs) -> Result
     let watch = reload::Watch::start(files, &plane).await?;
     let (close, closing) = watch::channel(false);
     let bind = |door, address| Listener::bind(door, address, &limits);
-    let (hosts, public, admin) = (bind(Door::Hosts, listen.hosts)?, bind(Door::Public, listen.public)?, bind(Door::Admin, listen.admin)?);
-    let addresses = [hosts.address()?, public.address()?, admin.address()?].map(|address: SocketAddr| address.to_string());
-    let slots = [hosts.slots(), public.slots()];
-    for listener in [hosts, public, admin] {
+    let doors = [
+        bind(Door::Hosts, listen.hosts)?,
+        bind(Door::Public, listen.public)?,
+        bind(Door::Admin, listen.admin)?,
+        bind(Door::Operators, listen.operators)?,
+    ];
+    let [hosts, public, admin, operators] = doors.each_ref().map(|door| door.address().map(|address| address.to_string()));
+    tracing::info!(event = "listening", hosts = hosts?, public = public?, admin = admin?, operators = operators?);
+    let slots: Vec<_> = doors.iter().filter(|door| !door.stays_open()).map(Listener::slots).collect();
+    for listener in doors {
         tokio::spawn(listener.run(Arc::clone(&plane), Arc::clone(&current), closing.clone()));
     }
     tokio::spawn(watch.run(Arc::clone(&plane), current, limits.reload(), hang_up));
-    let [hosts, public, admin] = addresses;
-    tracing::info!(event = "listening", hosts, public, admin);
     tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     tokio::select! {
         () = drain(&plane, &close, &slots, &limits) => (),

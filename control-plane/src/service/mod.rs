@@ -3,7 +3,7 @@
 pub(crate) mod host;
 pub(crate) mod issue;
 pub(crate) mod membership;
-mod pattern;
+pub(crate) mod pattern;
 pub(crate) mod policy;
 mod schedule;
 pub(crate) mod token;

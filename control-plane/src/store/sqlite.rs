@@ -32,7 +32,12 @@ CREATE TABLE checkpoints (
 ) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 2;";
 const VERSION: i64 = 2;
+/// Records that one question looks at.
+const SCANNED_MAX: i64 = 1_000_000;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// A writer, and the number of one of its records.
+pub(crate) type Place = (String, i64);
 
 /// Makes a database that does not exist yet.
 pub(crate) fn create(path: &Path) -> Result<(), Failure> {
@@ -130,6 +135,38 @@ impl Sqlite {
             }
         }
         Ok(checkpoints.iter().try_for_each(|line| each(line)))
+    }
+
+    /// Calls `each` with records, the newest first, until it has enough or they are older than `since`.
+    pub(crate) fn newest_records(&self, since: i64, mut each: impl FnMut(&str) -> bool) -> rusqlite::Result<()> {
+        let mut statement =
+            self.0.prepare("SELECT number, body, hash FROM audit WHERE body ->> 'time' >= ?1 ORDER BY body ->> 'time' DESC, number DESC LIMIT ?2")?;
+        let mut rows = statement.query(params![since, SCANNED_MAX])?;
+        while let Some(row) = rows.next()? {
+            let record = Record { number: row.get(0)?, body: row.get(1)?, hash: row.get(2)? };
+            if !each(&record.exported()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Some records after a place, as they are exported, and the place of the last one unless it is the very last.
+    pub(crate) fn records_after(&self, writer: &str, number: i64, most: usize) -> rusqlite::Result<(Vec<String>, Option<Place>)> {
+        let mut statement =
+            self.0.prepare("SELECT writer, number, body, hash FROM audit WHERE (writer, number) > (?1, ?2) ORDER BY writer, number LIMIT ?3")?;
+        let rows = statement.query_map(params![writer, number, i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+            let record = Record { number: row.get(1)?, body: row.get(2)?, hash: row.get(3)? };
+            Ok((record.exported(), (row.get(0)?, row.get(1)?)))
+        })?;
+        let (lines, mut places): (Vec<String>, Vec<Place>) = rows.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().unzip();
+        let next = if lines.len() == most { places.pop() } else { None };
+        Ok((lines, next))
+    }
+
+    /// Every writer's newest checkpoint, as it is exported.
+    pub(crate) fn checkpoints(&self) -> rusqlite::Result<Vec<String>> {
+        self.0.prepare("SELECT line FROM checkpoints ORDER BY writer")?.query_map([], |row| row.get(0))?.collect()
     }
 
     /// Keeps the newest checkpoint of a writer.

@@ -6,5 +6,6 @@ mod credentials;
 mod go;
 mod hostile;
 mod lifecycle;
+mod operators;
 mod rig;
 mod tls;

@@ -151,6 +151,7 @@ pub(crate) struct Server {
     pub(crate) hosts: String,
     pub(crate) public: String,
     pub(crate) admin: String,
+    pub(crate) operators: String,
     ca: PathBuf,
     _log: BufReader<ChildStdout>,
 }
@@ -170,7 +171,7 @@ impl Server {
     fn start_as(mut command: Command, domain: &Domain) -> Self {
         let any = "127.0.0.1:0";
         let mut child = command
-            .args(["serve", "--listen-hosts", any, "--listen-public", any, "--listen-admin", any, "--dir"])
+            .args(["serve", "--listen-hosts", any, "--listen-public", any, "--listen-admin", any, "--listen-operators", any, "--dir"])
             .arg(&domain.dir)
             .stdout(Stdio::piped())
             .spawn()
@@ -183,13 +184,28 @@ impl Server {
         }
         let line = json::parse(line.as_bytes()).unwrap();
         let address = |key| line.get(key).and_then(Value::as_str).unwrap().to_string();
-        Self { child, hosts: address("hosts"), public: address("public"), admin: address("admin"), ca: domain.path("ca/ca.crt"), _log: log }
+        Self {
+            child,
+            hosts: address("hosts"),
+            public: address("public"),
+            admin: address("admin"),
+            operators: address("operators"),
+            ca: domain.path("ca/ca.crt"),
+            _log: log,
+        }
     }
 
     /// curl against the host listener, with a client certificate.
     pub(crate) fn curl(&self, identity: &Path, path: &str, more: &[&str]) -> Reply {
         let identity = identity.to_str().unwrap();
         self.fetch(&format!("https://{}{path}", self.hosts), &[&["--cert", identity, "--key", identity], more].concat())
+    }
+
+    /// curl against the operators' listener: a GET, or a POST of `body`.
+    pub(crate) fn operate(&self, identity: &Path, path: &str, body: Option<&str>) -> Reply {
+        let identity = identity.to_str().unwrap();
+        let body = body.map_or(Vec::new(), |body| vec!["-H", "Content-Type: application/json", "-H", "Expect:", "--data-binary", body]);
+        self.fetch(&format!("https://{}{path}", self.operators), &[&["--cert", identity, "--key", identity], body.as_slice()].concat())
     }
 
     /// curl against any URL, trusting the trust domain's CA.

@@ -1,0 +1,212 @@
+//! What operators ask: one table of routes, from which requests are answered, roles are enforced and the OpenAPI document is made.
+//!
+//! An operator is known by a certificate of this trust domain's CA with the one URI `spiffe://TRUST-DOMAIN/operator/ROLE/NAME`.
+//! Every change needs a reason, and stands in the audit log together with who made it, in the same commit.
+
+mod audit;
+mod hosts;
+mod model;
+mod openapi;
+mod policy;
+mod role;
+mod status;
+mod tokens;
+
+use super::{ControlPlane, Reply, Standing, Visitor, now, reply};
+use crate::store::{Change, NotWritten, audit::Event};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::{Method, Request, StatusCode, body::Body};
+use role::{Operator, Role};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+const BODY_BYTES_MAX: usize = 1 << 20;
+const REASON_BYTES_MAX: usize = 500;
+/// How often a change is made again that somebody else has overtaken.
+const TRIES: u32 = 4;
+
+/// What an operator's request is answered from.
+#[derive(Clone)]
+struct Desk {
+    plane: Arc<ControlPlane>,
+    operator: Operator,
+}
+
+type Answer<T> = Result<T, Box<Reply>>;
+type Answering = Pin<Box<dyn Future<Output = Answer<String>> + Send>>;
+
+/// One line of the table.
+struct Route {
+    method: Method,
+    path: &'static str,
+    role: Role,
+    about: &'static str,
+    request: Option<fn(&mut SchemaGenerator) -> Schema>,
+    response: fn(&mut SchemaGenerator) -> Schema,
+    answer: Box<dyn Fn(Desk, Bytes) -> Answering + Send + Sync>,
+}
+
+static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    use Role::{Admin, Operator, Viewer};
+    vec![
+        get("/v1/operators/whoami", Viewer, "Who asks", status::whoami),
+        get("/v1/operators/status", Viewer, "How the control plane is", status::status),
+        get("/v1/operators/tokens", Viewer, "All enrolment tokens, without their texts", tokens::list),
+        post("/v1/operators/tokens/create", Operator, "Makes an enrolment token; its text is told once", tokens::create),
+        post("/v1/operators/tokens/revoke", Operator, "Takes an enrolment token back", tokens::revoke),
+        post("/v1/operators/hosts/find", Viewer, "Hosts on record", hosts::find),
+        post("/v1/operators/hosts/register", Operator, "Registers a host's key before it comes", hosts::register),
+        post("/v1/operators/hosts/change", Operator, "Bans, quarantines, evicts, lifts, approves or labels hosts", hosts::change),
+        get("/v1/operators/policy", Viewer, "The policy in force", policy::current),
+        get("/v1/operators/policy/history", Viewer, "The policies there were", policy::history),
+        post("/v1/operators/policy/check", Viewer, "Whether a policy means something", policy::check),
+        post("/v1/operators/policy/diff", Viewer, "What a policy would change for the hosts on record", policy::diff),
+        post("/v1/operators/policy/explain", Viewer, "Why a host may or may not have a credential", policy::explain),
+        post("/v1/operators/policy/apply", Admin, "Puts a policy in force on every replica", policy::apply),
+        post("/v1/operators/audit/find", Viewer, "Audit records, newest first", audit::find),
+        post("/v1/operators/audit/export", Admin, "The audit log, piece by piece, for offline verification", audit::export),
+        post("/v1/operators/operators/ban", Admin, "Lets an operator in no more, or again", status::ban),
+    ]
+});
+
+fn get<O, F, Fut>(path: &'static str, role: Role, about: &'static str, answer: F) -> Route
+where
+    O: Serialize + JsonSchema,
+    F: Fn(Desk) -> Fut + Copy + Send + Sync + 'static,
+    Fut: Future<Output = Answer<O>> + Send + 'static,
+{
+    let answer = move |desk: Desk, _: Bytes| -> Answering { Box::pin(async move { encode(&answer(desk).await?) }) };
+    Route { method: Method::GET, path, role, about, request: None, response: O::json_schema, answer: Box::new(answer) }
+}
+
+fn post<I, O, F, Fut>(path: &'static str, role: Role, about: &'static str, answer: F) -> Route
+where
+    I: DeserializeOwned + JsonSchema + Send + 'static,
+    O: Serialize + JsonSchema,
+    F: Fn(Desk, I) -> Fut + Copy + Send + Sync + 'static,
+    Fut: Future<Output = Answer<O>> + Send + 'static,
+{
+    let answer = move |desk: Desk, body: Bytes| -> Answering {
+        Box::pin(async move {
+            let asked = serde_json::from_slice(&body).map_err(|error| invalid(&error.to_string()))?;
+            encode(&answer(desk, asked).await?)
+        })
+    };
+    Route { method: Method::POST, path, role, about, request: Some(I::json_schema), response: O::json_schema, answer: Box::new(answer) }
+}
+
+fn encode(value: &impl Serialize) -> Answer<String> {
+    serde_json::to_string(value).map_err(|error| invalid(&error.to_string()))
+}
+
+/// Answers one request of a visitor at the operators' door.
+pub(crate) async fn answer<B>(plane: &Arc<ControlPlane>, visitor: &Visitor, request: Request<B>, patience: Duration) -> Reply
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match route(plane, visitor, request, patience).await {
+        Ok(body) => reply::json(body),
+        Err(refusal) => *refusal,
+    }
+}
+
+async fn route<B>(plane: &Arc<ControlPlane>, visitor: &Visitor, request: Request<B>, patience: Duration) -> Answer<String>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let operator = identified(plane, visitor, now())?;
+    if request.uri().path() == openapi::PATH {
+        return encode(&*openapi::DOCUMENT);
+    }
+    let same_path: Vec<&Route> = ROUTES.iter().filter(|route| route.path == request.uri().path()).collect();
+    let Some(route) = same_path.iter().find(|route| route.method == *request.method()) else {
+        return Err(Box::new(if same_path.is_empty() { reply::nothing_there() } else { reply::wrong_method() }));
+    };
+    if operator.role < route.role {
+        let because = format!("it takes the role {}, and {} has {}", route.role.name(), operator.name, operator.role.name());
+        return Err(refuse(StatusCode::FORBIDDEN, "operator.role", &because, "ask somebody with that role"));
+    }
+    let body = if route.request.is_some() { body(request, patience).await? } else { Bytes::new() };
+    (route.answer)(Desk { plane: Arc::clone(plane), operator }, body).await
+}
+
+async fn body<B>(request: Request<B>, patience: Duration) -> Answer<Bytes>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let read = tokio::time::timeout(patience, Limited::new(request.into_body(), BODY_BYTES_MAX).collect()).await;
+    let read = read.map_err(|_| invalid("its body did not come in time"))?;
+    Ok(read.map_err(|_| invalid("its body is over a megabyte or was cut"))?.to_bytes())
+}
+
+/// The operator at the other end, asked on every request.
+fn identified(plane: &ControlPlane, visitor: &Visitor, now: i64) -> Answer<Operator> {
+    let unauthorized = |because| Box::new(super::admission::unauthorized("operator.unknown", because, "issue an operator's certificate"));
+    let certificate = visitor.certificate.as_ref().ok_or_else(|| unauthorized("the client showed no certificate"))?;
+    if certificate.standing_at(now) != Standing::Ours {
+        return Err(unauthorized("the client certificate is over, or of no CA of ours"));
+    }
+    let operator = certificate.uri.as_deref().and_then(|uri| Operator::parse(uri, &plane.trust_domain));
+    let operator = operator.ok_or_else(|| unauthorized("the client certificate is no operator's"))?;
+    if status::is_banned(plane, &operator.name) {
+        return Err(refuse(StatusCode::FORBIDDEN, "operator.banned", "this operator is let in no more", "ask an admin"));
+    }
+    Ok(operator)
+}
+
+impl Desk {
+    /// What happened, by whom and why.
+    fn event(&self, what: &str, reason: &str) -> Answer<Event> {
+        let reason = reason.trim();
+        if reason.is_empty() || reason.len() > REASON_BYTES_MAX || reason.chars().any(char::is_control) {
+            return Err(invalid(&format!("the reason must be 1 to {REASON_BYTES_MAX} bytes in one line")));
+        }
+        Ok(Event::new(what, now()).with("by", self.operator.to_string()).with("reason", reason))
+    }
+
+    /// Makes the changes that `plan` finds on what is known, and again if somebody else was faster.
+    async fn change<T>(&self, mut plan: impl FnMut(&ControlPlane) -> Answer<(Event, Vec<Change>, T)>) -> Answer<T> {
+        for _ in 0..TRIES {
+            let (event, changes, outcome) = plan(&self.plane)?;
+            match self.plane.change(event, changes).await {
+                Ok(()) => return Ok(outcome),
+                Err(NotWritten::Conflict) => self.plane.catch_up().await,
+                Err(not_written) => return Err(Box::new(super::credential::unrecorded(not_written))),
+            }
+        }
+        Err(refuse(StatusCode::CONFLICT, "store.conflict", "somebody else changes the same all the time", "try again"))
+    }
+}
+
+fn invalid(because: &str) -> Box<Reply> {
+    refuse(StatusCode::BAD_REQUEST, "request.invalid", because, "see /v1/openapi.json")
+}
+
+fn refuse(status: StatusCode, code: &str, because: &str, hint: &str) -> Box<Reply> {
+    tracing::info!(event = "refused", listener = "operators", code, because);
+    Box::new(reply::refuse(status, code, ["it was not done", because, hint]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_takes_more_than_a_viewer() {
+        let reads = ["find", "check", "diff", "explain"];
+        for route in ROUTES.iter().filter(|route| route.method == Method::POST) {
+            let reads = reads.iter().any(|word| route.path.ends_with(word));
+            assert_eq!(route.role == Role::Viewer, reads, "{}", route.path);
+        }
+    }
+}
