@@ -18,7 +18,7 @@ const DENY: &str = "0.20.2";
 pub(crate) fn run() -> Done {
     let steps: [Step; 7] = [
         ("tools", || {
-            need(&[("strace", "strace"), ("curl", "curl"), ("tinyproxy", "tinyproxy"), ("openssl", "openssl"), ("ssh-keygen", "openssh-client")])
+            need(&[("curl", "curl"), ("tinyproxy", "tinyproxy"), ("openssl", "openssl"), ("ssh-keygen", "openssh-client"), ("script", "bsdutils")])
                 .and_then(|()| dist::prepare())
         }),
         ("format", || run_command(&mut cargo(&["fmt", "--all", "--check"]))),
