@@ -149,7 +149,16 @@ impl Rig {
             .arg("serve")
             .arg("--dir")
             .arg(self.path("domain"))
-            .args(["--listen-hosts", "127.0.0.1:0", "--listen-public", "127.0.0.1:0", "--listen-admin", "127.0.0.1:0"])
+            .args([
+                "--listen-hosts",
+                "127.0.0.1:0",
+                "--listen-public",
+                "127.0.0.1:0",
+                "--listen-admin",
+                "127.0.0.1:0",
+                "--listen-operators",
+                "127.0.0.1:0",
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(self.path("server.stderr")).expect("the rig's folder is writable"))

@@ -218,7 +218,7 @@ impl Demo {
 
     fn serve(&mut self, domain: &str) -> Done<Value> {
         let any = "127.0.0.1:0";
-        let arguments = ["serve", "--dir", domain, "--listen-hosts", any, "--listen-public", any, "--listen-admin", any];
+        let arguments = ["serve", "--dir", domain, "--listen-hosts", any, "--listen-public", any, "--listen-admin", any, "--listen-operators", any];
         let mut server = tool("pinnaced").args(arguments).stdout(Stdio::piped()).spawn().map_err(|cause| cause.to_string())?;
         let stdout = server.stdout.take();
         self.server = Some(server);

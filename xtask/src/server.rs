@@ -63,7 +63,7 @@ impl Drop for Server {
 pub(crate) fn pinnaced(domain: &str) -> Done<Server> {
     let any = "127.0.0.1:0";
     let mut command = release("pinnaced");
-    command.args(["serve", "--dir", domain, "--listen-hosts", any, "--listen-public", any, "--listen-admin", any]);
+    command.args(["serve", "--dir", domain, "--listen-hosts", any, "--listen-public", any, "--listen-admin", any, "--listen-operators", any]);
     Server::start("pinnaced", &mut command, |line| {
         let event: Value = serde_json::from_str(line).ok()?;
         event["hosts"].as_str().filter(|_| event["event"] == "listening").map(str::to_owned)

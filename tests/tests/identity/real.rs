@@ -21,7 +21,16 @@ impl Later {
         let listen = format!("127.0.0.1:{}", rig.hosts_port);
         let mut command = Command::new(env!("CARGO_BIN_EXE_weird-host"));
         command.args(["--clock-offset", &seconds.to_string(), "--"]).arg(&programs().pinnaced).arg("serve").arg("--dir").arg(rig.path("domain"));
-        command.args(["--listen-hosts", &listen, "--listen-public", "127.0.0.1:0", "--listen-admin", "127.0.0.1:0"]);
+        command.args([
+            "--listen-hosts",
+            &listen,
+            "--listen-public",
+            "127.0.0.1:0",
+            "--listen-admin",
+            "127.0.0.1:0",
+            "--listen-operators",
+            "127.0.0.1:0",
+        ]);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("weird-host starts");
         let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
         assert!(lines.by_ref().any(|line| line.contains("\"event\":\"listening\"")), "pinnaced ended before it listened");
