@@ -19,7 +19,7 @@ const WARM_UP: usize = 5;
 /// Measures and prints; gives the limits that follow.
 pub(super) fn run(bench: &Bench) -> Done<Vec<Limit>> {
     let memory = Scratch::new(Path::new("/dev/shm"))?;
-    let pinnaced = bench.pinnaced()?;
+    let pinnaced = bench.pinnaced_in(memory.path())?;
     let nginx = if bench.nginx { Some(bench.nginx(&bench.body(&pinnaced)?)?) } else { None };
     let peers = Peers::prepare(bench)?;
     let mut harness = Harness::start(bench)?;
@@ -30,7 +30,8 @@ pub(super) fn run(bench: &Bench) -> Done<Vec<Limit>> {
         Ok(contenders)
     };
     println!("\nOne run from exec to exit, median of {ROUNDS} interleaved rounds after {WARM_UP} unmeasured; fresh TLS 1.3, client certificate.");
-    println!("All files lie in memory, except those of \"pinnace, on disk\": it makes state and credential durable, which no peer does.");
+    println!("All files lie in memory, those of pinnaced too, except those of \"pinnace, on disk\": what a disk takes to make something");
+    println!("durable is neither client's doing.");
     println!("The limits below judge \"pinnace\". Key exchange: pinnace X25519, Go its default hybrid, curl and requests what their OpenSSL offers.");
     let ours = against(&pinnaced)?;
     let theirs = nginx.as_ref().map(&mut against).transpose()?;

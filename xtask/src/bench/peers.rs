@@ -73,6 +73,13 @@ impl Bench {
         server::pinnaced(&self.domain)
     }
 
+    /// The same, with its audit records in another folder.
+    pub(super) fn pinnaced_in(&self, memory: &Path) -> Done<Server> {
+        let domain = memory.join("domain").display().to_string();
+        run_command(Command::new("cp").args(["-r", &self.domain, &domain]))?;
+        server::pinnaced(&domain)
+    }
+
     /// Go's net/http, signing the same token with the same key.
     pub(super) fn go_server(&self) -> Done<Server> {
         let mut command = Command::new(self.go_build("go-server")?);
