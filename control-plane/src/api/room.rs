@@ -11,8 +11,8 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// Turns that one host may hold or wait for; one run needs one.
-const TURNS_PER_HOST: usize = 4;
+/// Turns that one host may hold or wait for: one run needs one, and an eighth of all is no harm.
+const TURNS_PER_HOST: usize = 32;
 /// Under this name come all that are not known yet.
 pub(crate) const STRANGERS: &str = "";
 /// Turns for all of them together.
