@@ -5,7 +5,7 @@ use crate::{
     identity::Identity,
     net::{
         http::{self, Request},
-        tls::{self, Pinned},
+        tls::{self, Pinned, Setup},
     },
     run::now,
     sys::socket::Timed,
@@ -40,14 +40,17 @@ pub(crate) struct Session {
 impl Session {
     /// Shakes hands, and has the time proved if this host's clock is in doubt; nothing else is sent before.
     pub(crate) fn open(stream: TcpStream, endpoint: &Endpoint, site: &Site, identity: Option<&Identity>, until: Instant) -> Result<Self, Failure> {
-        let (config, pinned) = tls::config(site, identity)?;
+        let setup = Setup::new(identity.is_some())?;
         let name = ServerName::try_from(endpoint.host.clone()).map_err(|_| Failure::new(Reason::SiteInvalid, "an endpoint's host is no name"))?;
-        let tls = ClientConnection::new(Arc::new(config), name).map_err(|error| tls_failure(&error))?;
+        let tls = ClientConnection::new(Arc::clone(&setup.config), name).map_err(|error| tls_failure(&error))?;
         let mut stream = TlsStream { tls, socket: Timed { stream, deadline: until } };
+        // What the answer is judged by is made ready while the server is at work.
+        stream.flush().map_err(|error| handshake_failure(&error))?;
+        setup.prepare(site, identity)?;
         stream.shake_hands()?;
         let mut session = Self { stream, authority: format!("{}:{}", endpoint.host, endpoint.port), skew: 0 };
-        if pinned.doubts_the_clock() {
-            session.prove_the_time(site, &pinned)?;
+        if setup.pinned.doubts_the_clock() {
+            session.prove_the_time(site, &setup.pinned)?;
         }
         Ok(session)
     }

@@ -10,23 +10,23 @@ use ring::{
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, SignatureAlgorithm, SignatureScheme,
     client::{
-        Resumption,
+        ResolvesClientCert, Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, KeyProvider, WebPkiSupportedAlgorithms, ring as provider},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, TrustAnchor, UnixTime, pem::PemObject},
-    sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey},
+    sign::{CertifiedKey, Signer, SigningKey},
     time_provider::TimeProvider,
 };
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
 /// The certificate check and what it saw. The library's own brings revocation lists along, which nobody here has.
 #[derive(Debug)]
 pub(crate) struct Pinned {
-    anchors: Vec<TrustAnchor<'static>>,
+    anchors: OnceLock<Vec<TrustAnchor<'static>>>,
     doubt: Mutex<Option<Doubt>>,
 }
 
@@ -54,7 +54,15 @@ impl Pinned {
 
     fn check(&self, leaf: &CertificateDer<'_>, rest: &[CertificateDer<'_>], name: &ServerName<'_>, time: UnixTime) -> Result<(), webpki::Error> {
         let leaf = webpki::EndEntityCert::try_from(leaf)?;
-        leaf.verify_for_usage(ALGORITHMS.all, &self.anchors, rest, time, webpki::KeyUsage::server_auth(), None, None)?;
+        leaf.verify_for_usage(
+            ALGORITHMS.all,
+            self.anchors.get().map_or(&[], Vec::as_slice),
+            rest,
+            time,
+            webpki::KeyUsage::server_auth(),
+            None,
+            None,
+        )?;
         leaf.verify_is_valid_for_subject_name(name)
     }
 }
@@ -138,27 +146,56 @@ fn exact(leaf: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> 
     if found { Ok(()) } else { Err(CertificateError::NotValidForName.into()) }
 }
 
-/// The configuration for one site and identity; without one no certificate is shown.
-pub(crate) fn config(site: &Site, identity: Option<&Identity>) -> Result<(ClientConfig, Arc<Pinned>), Failure> {
-    let provider = Arc::new(narrow());
-    let invalid = |because: String| Failure::new(Reason::SiteInvalid, format!("roots_pem: {because}"));
-    let mut anchors = Vec::new();
-    for root in CertificateDer::pem_slice_iter(site.roots_pem.as_bytes()) {
-        let root = root.map_err(|_| invalid("not PEM".to_owned()))?;
-        anchors.push(webpki::anchor_from_trusted_cert(&root).map_err(|_| invalid("not a CA's certificate".to_owned()))?.to_owned());
+/// What a connection is made with; what the server's first words are judged by comes with [`Setup::prepare`], while they are awaited.
+pub(crate) struct Setup {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) pinned: Arc<Pinned>,
+    shown: Arc<Shown>,
+}
+
+impl Setup {
+    /// For a connection that shows a certificate if asked for one, or none.
+    pub(crate) fn new(shows: bool) -> Result<Self, Failure> {
+        let pinned = Arc::new(Pinned { anchors: OnceLock::new(), doubt: Mutex::new(None) });
+        let shown = Arc::new(Shown(OnceLock::new()));
+        let builder = ClientConfig::builder_with_details(Arc::new(narrow()), Arc::new(Clock))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(|error| Failure::new(Reason::Internal, error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::<Pinned>::clone(&pinned));
+        let mut config = if shows { builder.with_client_cert_resolver(Arc::<Shown>::clone(&shown)) } else { builder.with_no_client_auth() };
+        config.resumption = Resumption::disabled();
+        Ok(Self { config: Arc::new(config), pinned, shown })
     }
-    let pinned = Arc::new(Pinned { anchors, doubt: Mutex::new(None) });
-    let builder = ClientConfig::builder_with_details(provider, Arc::new(Clock))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|error| Failure::new(Reason::Internal, error.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::<Pinned>::clone(&pinned));
-    let mut config = match identity {
-        Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified(identity)?))),
-        None => builder.with_no_client_auth(),
-    };
-    config.resumption = Resumption::disabled();
-    Ok((config, pinned))
+
+    /// The roots that the server must chain to, and the key and certificates to show.
+    pub(crate) fn prepare(&self, site: &Site, identity: Option<&Identity>) -> Result<(), Failure> {
+        let invalid = |because: &str| Failure::new(Reason::SiteInvalid, format!("roots_pem: {because}"));
+        let mut anchors = Vec::new();
+        for root in CertificateDer::pem_slice_iter(site.roots_pem.as_bytes()) {
+            let root = root.map_err(|_| invalid("not PEM"))?;
+            anchors.push(webpki::anchor_from_trusted_cert(&root).map_err(|_| invalid("not a CA's certificate"))?.to_owned());
+        }
+        let _ = self.pinned.anchors.set(anchors);
+        if let Some(identity) = identity {
+            let _ = self.shown.0.set(Arc::new(certified(identity)?));
+        }
+        Ok(())
+    }
+}
+
+/// The certificate to show.
+#[derive(Debug)]
+struct Shown(OnceLock<Arc<CertifiedKey>>);
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.get().cloned()
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
 }
 
 /// The key with its certificates, if they go together.
