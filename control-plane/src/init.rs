@@ -22,6 +22,7 @@ use time::{Duration, OffsetDateTime};
 
 const CA_DAYS: i64 = 3653;
 const SERVER_DAYS: i64 = 90;
+const LOOPBACK: &str = "127.0.0.1";
 const OPERATOR_DAYS: i64 = 365;
 
 /// Makes the folder `dir` for hosts of `trust_domain` that reach the control plane by `names`.
@@ -110,7 +111,12 @@ fn ca_parameters(trust_domain: &str) -> CertificateParams {
 }
 
 fn server_parameters(names: &[String]) -> Result<CertificateParams, rcgen::Error> {
-    let mut parameters = CertificateParams::new(names.to_vec())?;
+    // Operators on the same machine reach it by the loopback's address.
+    let mut names = names.to_vec();
+    if !names.iter().any(|name| name == LOOPBACK) {
+        names.push(LOOPBACK.into());
+    }
+    let mut parameters = CertificateParams::new(names)?;
     parameters.distinguished_name = common_name("pinnaced");
     parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

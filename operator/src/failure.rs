@@ -7,13 +7,13 @@ use std::{fmt::Display, process::ExitCode};
 pub(crate) struct Failure {
     error: String,
     because: String,
-    hint: &'static str,
-    code: &'static str,
+    hint: String,
+    code: String,
 }
 
 impl Failure {
-    pub(crate) fn new(code: &'static str, error: impl Into<String>, because: impl Display, hint: &'static str) -> Self {
-        Self { error: error.into(), because: because.to_string(), hint, code }
+    pub(crate) fn new(code: impl Into<String>, error: impl Into<String>, because: impl Display, hint: impl Into<String>) -> Self {
+        Self { error: error.into(), because: because.to_string(), hint: hint.into(), code: code.into() }
     }
 
     pub(crate) fn report(self) -> ExitCode {

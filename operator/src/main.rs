@@ -1,12 +1,23 @@
 //! `pinnacectl`: what an operator does to sites, release binaries and hosts.
 #![forbid(unsafe_code)]
+#![expect(clippy::indexing_slicing, reason = "a JSON value indexed by a name gives null where there is none")]
 
+mod api;
+mod ask;
+mod audit;
+mod context;
 mod failure;
 mod host;
+mod hosts;
+mod operators;
+mod policy;
+mod print;
 mod site;
 mod stamp;
+mod token;
 
-use clap::{Parser, Subcommand};
+use ask::Ask;
+use clap::{CommandFactory, Parser, Subcommand};
 use failure::Failure;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -14,6 +25,8 @@ use std::{path::PathBuf, process::ExitCode};
 #[derive(Parser)]
 #[command(name = "pinnacectl", version)]
 struct Typed {
+    #[command(flatten)]
+    ask: Ask,
     #[command(subcommand)]
     command: Command,
 }
@@ -42,9 +55,61 @@ enum Command {
         /// The other.
         b: PathBuf,
     },
-    /// Give hosts their identity.
+    /// Give hosts their identity without the control plane.
     #[command(subcommand)]
     Host(HostCommand),
+    /// Say which control planes there are and who you are to them.
+    #[command(subcommand)]
+    Context(ContextCommand),
+    /// Enrolment tokens.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Hosts on record.
+    #[command(subcommand)]
+    Hosts(hosts::HostsCommand),
+    /// Which host may have which credential.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// What was issued and changed, by whom and why.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Those who may operate.
+    #[command(subcommand)]
+    Operator(operators::OperatorCommand),
+    /// How the control plane is.
+    Status,
+    /// Who you are to the control plane.
+    Whoami,
+    /// Completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+enum ContextCommand {
+    /// Add or replace a context.
+    Add {
+        /// Its name.
+        name: String,
+        /// Host and port of the operators' listener.
+        #[arg(long)]
+        server: String,
+        /// The CA's certificate.
+        #[arg(long)]
+        ca: PathBuf,
+        /// Your key and certificate, one PEM file.
+        #[arg(long)]
+        identity: PathBuf,
+    },
+    /// Make a context the one in use.
+    Use {
+        /// Its name.
+        name: String,
+    },
+    /// List contexts.
+    List,
 }
 
 #[derive(Subcommand)]
@@ -84,7 +149,7 @@ fn main() -> ExitCode {
         }
         Err(wrong) => return misused(&wrong).report(),
     };
-    run(typed.command).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+    run(&typed.ask, typed.command).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
 }
 
 fn misused(wrong: &clap::Error) -> Failure {
@@ -94,11 +159,25 @@ fn misused(wrong: &clap::Error) -> Failure {
     Failure::new("usage", "cannot understand the command line", because, "pinnacectl --help lists the commands, and COMMAND --help what each takes")
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(ask: &Ask, command: Command) -> Result<(), Failure> {
     match command {
         Command::Site(SiteCommand::Check { site }) => site::check(&site),
         Command::Stamp { site, binary, out } => stamp::stamp(&site, &binary, &out),
         Command::VerifyStamp { a, b } => stamp::verify(&a, &b),
         Command::Host(HostCommand::Issue { domain, host, out, days }) => host::issue(&domain, &host, &out, days),
+        Command::Context(ContextCommand::Add { name, server, ca, identity }) => context::add(&name, context::Context { server, ca, identity }),
+        Command::Context(ContextCommand::Use { name }) => context::take(&name),
+        Command::Context(ContextCommand::List) => context::list(),
+        Command::Token(command) => token::run(ask, command),
+        Command::Hosts(command) => hosts::run(ask, command),
+        Command::Policy(command) => policy::run(ask, command),
+        Command::Audit(command) => audit::run(ask, command),
+        Command::Operator(command) => operators::run(ask, command),
+        Command::Status => operators::status(ask),
+        Command::Whoami => operators::whoami(ask),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Typed::command(), "pinnacectl", &mut std::io::stdout());
+            Ok(())
+        }
     }
 }

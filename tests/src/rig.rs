@@ -47,6 +47,8 @@ pub struct Rig {
     pub public: String,
     /// Address of the admin listener.
     pub admin: String,
+    /// Address of the operators' listener.
+    pub operators: String,
 }
 
 impl Rig {
@@ -63,7 +65,7 @@ impl Rig {
     #[must_use]
     pub fn unserved() -> Self {
         let folder = tempfile::Builder::new().prefix("rig-").tempdir().expect("a temporary folder");
-        let rig = Self { folder, server: None, hosts_port: 0, public: String::new(), admin: String::new() };
+        let rig = Self { folder, server: None, hosts_port: 0, public: String::new(), admin: String::new(), operators: String::new() };
         for name in ["state", "run", "bin"] {
             std::fs::create_dir(rig.path(name)).expect("a fresh folder");
         }
@@ -79,7 +81,7 @@ impl Rig {
         for name in ["domain", "state", "run", "bin"] {
             copy(&self.path(name), &folder.path().join(name));
         }
-        Self { folder, server: None, hosts_port: 0, public: String::new(), admin: String::new() }
+        Self { folder, server: None, hosts_port: 0, public: String::new(), admin: String::new(), operators: String::new() }
     }
 
     /// A rig that delivers the bare token to one file.
@@ -118,6 +120,27 @@ impl Rig {
         let mut command = Command::new(self.client());
         command.args(arguments);
         finish(&mut command)
+    }
+
+    /// Runs `pinnacectl` as the rig's first operator.
+    #[must_use]
+    pub fn operate(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = Command::new(&programs().pinnacectl);
+        command.env("XDG_CONFIG_HOME", self.path("config")).current_dir(self.folder.path());
+        let domain = self.path("domain");
+        let (ca, identity) = (domain.join("ca/ca.crt"), domain.join("operators/admin.pem"));
+        let mut context = Command::new(&programs().pinnacectl);
+        context.env("XDG_CONFIG_HOME", self.path("config")).args(["context", "add", "rig", "--server", &self.operators, "--ca"]);
+        check(context.arg(ca).arg("--identity").arg(identity));
+        command.args(arguments).output().expect("pinnacectl runs")
+    }
+
+    /// What a `pinnacectl` that succeeds prints.
+    #[must_use]
+    pub fn operated(&self, arguments: &[&str]) -> String {
+        let output = self.operate(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").trim().to_owned()
     }
 
     /// Makes the next run fetch: the host forgets which credential it holds.
@@ -178,6 +201,7 @@ impl Rig {
         self.hosts_port = address("hosts").rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port for hosts");
         self.public = address("public");
         self.admin = address("admin");
+        self.operators = address("operators");
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
     }
 

@@ -1,12 +1,8 @@
 //! Checkpoints of the audit log, signed so that its end cannot be cut.
 
-use crate::{
-    failure::Failure,
-    files,
-    store::audit::{Chain, checkpoint_message},
-};
+use crate::{failure::Failure, files, store::audit::Chain};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-use protocol::json::object;
+use protocol::{audit::checkpoint_message, json::object};
 use std::path::Path;
 
 /// An Ed25519 key pair that signs nothing but checkpoints.

@@ -5,10 +5,10 @@
 //! insert one without all that follow. A checkpoint signs number and hash of the newest record, so that nobody can cut the end.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use protocol::json::{Value, object};
-
-/// A SHA-256.
-pub(crate) type Hash = [u8; 32];
+use protocol::{
+    audit::Hash,
+    json::{Value, object},
+};
 
 /// What happened, before it has its place in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +49,7 @@ pub(crate) struct Record {
 impl Record {
     /// As it is exported: the line with its hash as the last member.
     pub(crate) fn exported(&self) -> String {
-        let open = self.body.strip_suffix('}').unwrap_or(&self.body);
-        format!("{open},\"hash\":\"{}\"}}", protocol::hex_encode(&self.hash))
+        protocol::audit::exported(&self.body, &self.hash)
     }
 }
 
@@ -93,9 +92,4 @@ pub(crate) fn seal(before: &Hash, body: &str) -> Hash {
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());
     hash
-}
-
-/// What a checkpoint's signature covers.
-pub(crate) fn checkpoint_message(writer: &str, number: i64, hash: &Hash, time: i64) -> String {
-    format!("pinnace-audit-v1\n{writer}\n{number}\n{}\n{time}\n", protocol::hex_encode(hash))
 }

@@ -9,6 +9,7 @@
 extern crate alloc;
 
 pub mod answer;
+pub mod audit;
 mod encoding;
 pub mod identity;
 pub mod json;

@@ -6,6 +6,7 @@ mod authority;
 mod crash;
 mod enroll;
 mod keys;
+mod operators;
 mod peer;
 mod real;
 mod renewal;
