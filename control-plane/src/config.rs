@@ -137,6 +137,10 @@ pub(crate) struct Files {
     pub(crate) server_key: PathBuf,
     /// The P-256 key that signs tokens.
     pub(crate) jwt_key: PathBuf,
+    /// The RSA key that signs tokens for those who know nothing else; it may be missing.
+    pub(crate) rs256_key: PathBuf,
+    /// The Ed25519 key that signs OpenSSH certificates; it may be missing.
+    pub(crate) ssh_key: PathBuf,
     /// The Ed25519 key that signs the time.
     pub(crate) time_key: PathBuf,
     /// The Ed25519 key that signs checkpoints of the audit log.
@@ -157,6 +161,8 @@ impl Default for Files {
             server_certificate: "server/server.crt".into(),
             server_key: "server/server.key".into(),
             jwt_key: "keys/jwt.key".into(),
+            rs256_key: "keys/jwt-rs256.key".into(),
+            ssh_key: "keys/ssh.key".into(),
             time_key: "keys/time.key".into(),
             audit_key: "keys/audit.key".into(),
             policy: "policy.toml".into(),
@@ -175,6 +181,8 @@ impl Files {
             server_certificate: dir.join(self.server_certificate),
             server_key: dir.join(self.server_key),
             jwt_key: dir.join(self.jwt_key),
+            rs256_key: dir.join(self.rs256_key),
+            ssh_key: dir.join(self.ssh_key),
             time_key: dir.join(self.time_key),
             audit_key: dir.join(self.audit_key),
             policy: dir.join(self.policy),

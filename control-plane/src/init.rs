@@ -5,7 +5,7 @@
 use crate::{
     failure::Failure,
     files::{self, Readers},
-    store,
+    issuers, store,
 };
 use aws_lc_rs::signature::Ed25519KeyPair;
 use protocol::identity::HostId;
@@ -84,10 +84,13 @@ fn make_certificates(dir: &Path, trust_domain: &str, names: &[String]) -> Result
 
 fn make_keys(dir: &Path) -> Result<(), Failure> {
     let jwt = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(cannot_certify)?;
-    let (time, audit) = (ed25519()?, ed25519()?);
+    let (time, audit, ssh) = (ed25519()?, ed25519()?, ed25519()?);
+    let rs256 = issuers::rs256::generate().ok_or_else(|| cannot_certify(rcgen::Error::RingUnspecified))?;
     let time_public = format!("{}\n", protocol::hex_encode(time.public_key_raw()));
     files::make(&dir.join("keys/jwt.key"), Readers::Owner, &jwt.serialize_pem())?;
     let audit_public = format!("{}\n", protocol::hex_encode(audit.public_key_raw()));
+    files::make(&dir.join("keys/jwt-rs256.key"), Readers::Owner, &rs256)?;
+    files::make(&dir.join("keys/ssh.key"), Readers::Owner, &ssh.serialize_pem())?;
     files::make(&dir.join("keys/time.key"), Readers::Owner, &time.serialize_pem())?;
     files::make(&dir.join("keys/time.pub"), Readers::Everyone, &time_public)?;
     files::make(&dir.join("keys/audit.key"), Readers::Owner, &audit.serialize_pem())?;

@@ -3,10 +3,7 @@
 //! Changes reach it in two ways: those made here at once, those made elsewhere by asking the store what is newer.
 
 use crate::{
-    service::{
-        host::{Host, Labels},
-        token::Token,
-    },
+    service::{host::Host, token::Token},
     store::{Kind, Object},
 };
 use std::{
@@ -91,11 +88,6 @@ impl Registry {
     /// All hosts on record, by name.
     pub(crate) fn hosts(&self) -> Vec<(String, Known<Host>)> {
         self.hosts.all()
-    }
-
-    /// The labels of a host; none if it is not on record.
-    pub(crate) fn labels(&self, name: &str) -> Labels {
-        self.host(name).map(|known| known.value.labels.clone()).unwrap_or_default()
     }
 
     /// A token, by the name it is kept under.

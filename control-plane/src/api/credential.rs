@@ -2,9 +2,11 @@
 
 use super::{ControlPlane, Reply, Visitor, admission, membership::proved, reply};
 use crate::{
+    issuers::program,
     service::{
-        Decision,
+        Decision, Policy,
         issue::{self, Asked, Issued, Makers, NotIssued},
+        policy::{Grant, Kind},
     },
     store::{Entry, NotWritten},
 };
@@ -21,7 +23,13 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, name: &
         let words = ["the credential was not issued", "the proof that the host holds the key does not hold", "report it"];
         return Err(Box::new(reply::refuse(StatusCode::FORBIDDEN, "credential.key-unproven", words)));
     }
-    let Issued { answer, event } = decide_and_sign(plane, &guest, name, key, now)?;
+    let policy = plane.policy.load_full();
+    let grant = granted(&policy, &guest, name)?;
+    let printed = match &grant.kind {
+        Kind::Program(program) => Some(program::fields_of(program).await.map_err(|because| unprinted(&guest.id, name, &because))?),
+        _ => None,
+    };
+    let Issued { answer, event } = sign(plane, &guest, (name, grant), key, printed, now)?;
     if let Err(not_written) = plane.log.write(Entry { event, changes: Vec::new() }).await {
         tracing::error!(event = "not-issued", host = %guest.id, credential = name, because = ?not_written);
         return Err(Box::new(unrecorded(not_written)));
@@ -31,18 +39,27 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, name: &
     Ok(reply::json(answer.to_json()))
 }
 
-fn decide_and_sign(plane: &ControlPlane, guest: &admission::Guest, name: &str, key: Option<KeyRequest>, now: i64) -> Result<Issued, Box<Reply>> {
+fn granted<'a>(policy: &'a Policy, guest: &admission::Guest, name: &str) -> Result<&'a Grant, Box<Reply>> {
+    match policy.decide(&guest.id, &guest.labels, name) {
+        Decision::Granted(grant) => Ok(grant),
+        Decision::Denied => Err(Box::new(denied(&guest.id, name))),
+        Decision::Unknown => Err(Box::new(unknown(&guest.id, name))),
+    }
+}
+
+fn sign(
+    plane: &ControlPlane,
+    guest: &admission::Guest,
+    (name, grant): (&str, &Grant),
+    key: Option<KeyRequest>,
+    printed: Option<Vec<(String, String)>>,
+    now: i64,
+) -> Result<Issued, Box<Reply>> {
     let host = &guest.id;
-    let policy = plane.policy.load();
-    let grant = match policy.decide(host, &guest.labels, name) {
-        Decision::Granted(grant) => grant,
-        Decision::Denied => return Err(Box::new(denied(host, name))),
-        Decision::Unknown => return Err(Box::new(unknown(host, name))),
-    };
     let id = random_name().ok_or_else(|| Box::new(unsigned(host, name)))?;
     let key = key.map(|asked| asked.key);
-    let asked = Asked { host, labels: &guest.labels, credential: name, key, printed: None, id, now };
-    let makers = Makers { issuer: &plane.issuer, signer: plane.signer.as_ref(), ca: &plane.ca };
+    let asked = Asked { host, labels: &guest.labels, credential: name, key, printed, id, now };
+    let makers = Makers { issuer: &plane.issuer, signers: &plane.signers, ca: &plane.ca, ssh: plane.ssh.as_ref() };
     issue::issue(grant, &asked, &makers).map_err(|not_issued| Box::new(refusal(host, name, &not_issued)))
 }
 
@@ -55,6 +72,11 @@ fn random_name() -> Option<String> {
 fn refusal(host: &HostId, name: &str, not_issued: &NotIssued) -> Reply {
     match not_issued {
         NotIssued::Unsigned => unsigned(host, name),
+        NotIssued::NoKey => {
+            tracing::error!(event = "not-issued", host = %host, credential = name, because = "the trust domain has no key for it");
+            let words = ["the credential was not issued", "the trust domain has no key that signs such credentials", "see [files] in pinnaced.toml"];
+            reply::come_again("issuer.no-key", words)
+        }
         NotIssued::KeyNeeded => {
             let words =
                 ["the credential was not issued", "it is made over a key of the host's own", "write key = \"ed25519\" in the site's credential"];
@@ -90,6 +112,12 @@ fn unknown(host: &HostId, name: &str) -> Reply {
 fn unsigned(host: &HostId, name: &str) -> Reply {
     tracing::error!(event = "not-issued", host = %host, credential = name, because = "the signing key did not sign");
     reply::come_again("issuer.unsigned", ["the credential was not issued", "the signing key did not sign", "check the control plane's log"])
+}
+
+fn unprinted(host: &HostId, name: &str, because: &str) -> Box<Reply> {
+    tracing::error!(event = "not-issued", host = %host, credential = name, because, hint = "run the credential's program by hand");
+    let words = ["the credential was not issued", "the program that knows it failed", "check the control plane's log"];
+    Box::new(reply::come_again("issuer.program-failed", words))
 }
 
 /// A 503: what is not durable has not happened.

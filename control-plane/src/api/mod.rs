@@ -16,7 +16,7 @@ pub(crate) use room::Room;
 pub(crate) use visitor::{Certificate, Standing, Visitor};
 
 use crate::{
-    issuers::{self, Signer},
+    issuers::{self, Signers},
     metrics::Metrics,
     registry::Registry,
     service::{Policy, membership::Rules},
@@ -41,8 +41,10 @@ pub(crate) struct ControlPlane {
     pub(crate) policy: ArcSwap<Policy>,
     /// The hosts, tokens and keys on record.
     pub(crate) registry: Registry,
-    /// Signs tokens.
-    pub(crate) signer: Box<dyn Signer>,
+    /// Sign tokens.
+    pub(crate) signers: Signers,
+    /// Signs OpenSSH certificates; a trust domain may have none.
+    pub(crate) ssh: Option<issuers::ssh::Ca>,
     /// Signs certificates.
     pub(crate) ca: issuers::ca::Ca,
     /// Signs the time.

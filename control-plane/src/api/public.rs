@@ -10,8 +10,8 @@ pub(crate) fn answer<B>(plane: &ControlPlane, request: &Request<B>) -> Reply {
         return *refusal;
     }
     match request.uri().path() {
-        "/.well-known/openid-configuration" => reply::document(jwt::discovery(&plane.issuer, plane.signer.as_ref())),
-        "/.well-known/jwks.json" => reply::document(jwt::key_set(&[plane.signer.as_ref()])),
+        "/.well-known/openid-configuration" => reply::document(jwt::discovery(&plane.issuer, &plane.signers.all())),
+        "/.well-known/jwks.json" => reply::document(jwt::key_set(&plane.signers.all())),
         _ => reply::nothing_there(),
     }
 }

@@ -66,7 +66,8 @@ impl Room {
     }
 
     /// How many wait.
-    pub(crate) fn waiting(&self) -> usize {
+    #[cfg(test)]
+    fn waiting(&self) -> usize {
         self.lock().waiting.len()
     }
 

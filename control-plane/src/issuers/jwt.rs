@@ -57,14 +57,14 @@ pub(crate) fn key_set(signers: &[&dyn Signer]) -> String {
 }
 
 /// The discovery document of OpenID Connect Discovery 1.0 section 3, as far as an issuer without a login has one.
-pub(crate) fn discovery(issuer: &str, signer: &dyn Signer) -> String {
+pub(crate) fn discovery(issuer: &str, signers: &[&dyn Signer]) -> String {
     let list = |word: &str| Value::Array(vec![word.into()]);
     json::object([
         ("issuer", issuer.into()),
         ("jwks_uri", format!("{issuer}/.well-known/jwks.json").into()),
         ("response_types_supported", list("id_token")),
         ("subject_types_supported", list("public")),
-        ("id_token_signing_alg_values_supported", list(signer.algorithm())),
+        ("id_token_signing_alg_values_supported", Value::Array(signers.iter().map(|signer| signer.algorithm().into()).collect())),
         ("claims_supported", Value::Array(["iss", "sub", "aud", "iat", "nbf", "exp", "jti"].map(Value::from).into())),
     ])
     .to_string()

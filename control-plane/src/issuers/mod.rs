@@ -1,11 +1,16 @@
-//! What signs: tokens (JWS, ES256) and the time (Ed25519).
+//! What signs: tokens (JWS), certificates (X.509, OpenSSH), the time, and the ends of the audit log.
 
 pub(crate) mod audit;
 pub(crate) mod base64url;
 pub(crate) mod ca;
 pub(crate) mod es256;
 pub(crate) mod jwt;
+pub(crate) mod program;
+pub(crate) mod rs256;
+pub(crate) mod ssh;
 pub(crate) mod time;
+
+use crate::service::policy::Algorithm;
 
 /// A private key of one algorithm, wherever it lives: a file here, a hardware module elsewhere.
 pub(crate) trait Signer: Send + Sync {
@@ -17,6 +22,29 @@ pub(crate) trait Signer: Send + Sync {
     fn jwk(&self) -> protocol::json::Value;
     /// The signature in the form that the algorithm has in a JWS.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unsigned>;
+}
+
+/// The keys that sign tokens.
+pub(crate) struct Signers {
+    /// For everybody.
+    pub(crate) es256: Box<dyn Signer>,
+    /// For those who know nothing else; a trust domain may have none.
+    pub(crate) rs256: Option<Box<dyn Signer>>,
+}
+
+impl Signers {
+    /// The key of one algorithm.
+    pub(crate) fn of(&self, algorithm: Algorithm) -> Option<&dyn Signer> {
+        match algorithm {
+            Algorithm::Es256 => Some(self.es256.as_ref()),
+            Algorithm::Rs256 => self.rs256.as_deref(),
+        }
+    }
+
+    /// All of them, for publication.
+    pub(crate) fn all(&self) -> Vec<&dyn Signer> {
+        std::iter::once(self.es256.as_ref()).chain(self.rs256.as_deref()).collect()
+    }
 }
 
 /// The key did not sign.

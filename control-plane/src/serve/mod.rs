@@ -10,7 +10,7 @@ use crate::{
     cli,
     config::{Config, Limits},
     failure::Failure,
-    issuers,
+    issuers::{self, Signer, Signers},
     metrics::Metrics,
     registry::Registry,
     reload,
@@ -62,7 +62,9 @@ fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, tls::Configs),
     let metrics = Arc::new(Metrics::new());
     let tls = tls::Configs::load(files)?;
     metrics.certificate_ends(tls.certificate_ends);
-    let signer = issuers::es256::Key::load(&files.jwt_key)?;
+    let es256 = Box::new(issuers::es256::Key::load(&files.jwt_key)?);
+    let rs256 = if files.rs256_key.exists() { Some(Box::new(issuers::rs256::Key::load(&files.rs256_key)?) as Box<dyn Signer>) } else { None };
+    let ssh = files.ssh_key.exists().then(|| issuers::ssh::Ca::load(&files.ssh_key)).transpose()?;
     let time = issuers::time::Key::load(&files.time_key)?;
     let ca = issuers::ca::Ca::load(&files.ca_certificate, &files.ca_key)?;
     let audit = issuers::audit::Key::load(&files.audit_key)?;
@@ -73,7 +75,8 @@ fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, tls::Configs),
         rules: config.hosts.clone(),
         policy: ArcSwap::from_pointee(Policy::default()),
         registry: Registry::default(),
-        signer: Box::new(signer),
+        signers: Signers { es256, rs256 },
+        ssh,
         ca,
         time,
         log,

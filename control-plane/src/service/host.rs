@@ -19,12 +19,6 @@ impl Fingerprint {
         use aws_lc_rs::digest::{SHA256, digest};
         Self(protocol::hex_encode(digest(&SHA256, spki).as_ref()))
     }
-
-    /// From 64 hexadecimal digits.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let bytes = protocol::hex_decode(text).filter(|bytes| bytes.len() == 32)?;
-        Some(Self(protocol::hex_encode(&bytes)))
-    }
 }
 
 impl Display for Fingerprint {

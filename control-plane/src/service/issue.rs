@@ -2,11 +2,11 @@
 
 use super::{
     host::Labels,
-    policy::{Grant, Jwt, Kind, X509},
+    policy::{Grant, Jwt, Kind, Ssh, X509},
     schedule::next_fetch,
 };
 use crate::{
-    issuers::{Signer, Unsigned, ca, jwt},
+    issuers::{self, Signers, Unsigned, ca, jwt},
     store::audit::Event,
 };
 use protocol::{
@@ -38,9 +38,11 @@ pub(crate) struct Makers<'a> {
     /// The `iss` of tokens.
     pub(crate) issuer: &'a str,
     /// Tokens.
-    pub(crate) signer: &'a dyn Signer,
-    /// Certificates.
+    pub(crate) signers: &'a Signers,
+    /// X.509 certificates.
     pub(crate) ca: &'a ca::Ca,
+    /// OpenSSH certificates.
+    pub(crate) ssh: Option<&'a issuers::ssh::Ca>,
 }
 
 /// What an issue brings.
@@ -57,6 +59,8 @@ pub(crate) struct Issued {
 pub(crate) enum NotIssued {
     /// The key did not sign.
     Unsigned,
+    /// The trust domain has no key that signs such credentials.
+    NoKey,
     /// It takes a key that the host made.
     KeyNeeded,
     /// It takes none.
@@ -79,7 +83,7 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
         (Kind::Fields(fields), None) => (answer::Kind::Secret, String::new(), fields.clone()),
         (Kind::Program(_), None) => (answer::Kind::Secret, String::new(), asked.printed.clone().ok_or(NotIssued::Unsigned)?),
         (Kind::X509(x509), Some(key)) => (answer::Kind::X509, String::new(), svid(x509, &key, asked, expires_at, makers)?),
-        (Kind::Ssh(_), Some(_)) => return Err(NotIssued::Unsigned),
+        (Kind::Ssh(ssh), Some(key)) => (answer::Kind::Ssh, String::new(), ssh_certificate(ssh, &key, asked, expires_at, makers)?),
         (Kind::X509(_) | Kind::Ssh(_), None) => return Err(NotIssued::KeyNeeded),
         (Kind::Jwt(_) | Kind::Fields(_) | Kind::Program(_), Some(_)) => return Err(NotIssued::KeyNotTaken),
     };
@@ -109,7 +113,7 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
 fn token(jwt: &Jwt, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<String, NotIssued> {
     let subject = jwt.subject.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel)?;
     let claims = jwt::Claims { issuer: makers.issuer, subject: &subject, audience: &jwt.audience, issued_at: asked.now, expires_at, id: &asked.id };
-    Ok(jwt::sign(makers.signer, &claims)?)
+    Ok(jwt::sign(makers.signers.of(jwt.algorithm).ok_or(NotIssued::NoKey)?, &claims)?)
 }
 
 /// The SPIFFE X.509-SVID specification, sections 2 to 4: one URI, no CA, `digitalSignature`.
@@ -121,4 +125,13 @@ fn svid(x509: &X509, key: &PublicKey, asked: &Asked<'_>, expires_at: i64, makers
     let leaf = ca::Leaf { uri: &uri, dns_names: &dns_names, common_name: asked.host.host(), server: true, starts, ends: expires_at };
     let certificates = makers.ca.sign(&leaf, key)?;
     Ok(vec![("certificates".into(), certificates), ("bundle".into(), makers.ca.pem().into())])
+}
+
+fn ssh_certificate(ssh: &Ssh, key: &PublicKey, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<Vec<(String, String)>, NotIssued> {
+    let ca = makers.ssh.ok_or(NotIssued::NoKey)?;
+    let fill = |template: &super::policy::Template| template.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel);
+    let principals = ssh.principals.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
+    let (id, starts) = (asked.host.to_string(), asked.now.saturating_sub(ca::BACKDATED_SECONDS));
+    let leaf = issuers::ssh::Leaf { user: ssh.user, id: &id, principals: &principals, extensions: &ssh.extensions, starts, ends: expires_at };
+    Ok(vec![("certificate".into(), ca.sign(&leaf, key)?), ("authority".into(), ca.authority().into())])
 }

@@ -13,25 +13,19 @@ use protocol::{
 /// What happened, before it has its place in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
-    time: i64,
     members: Vec<(String, Value)>,
 }
 
 impl Event {
     /// That `what` happened at `time`.
     pub(crate) fn new(what: &str, time: i64) -> Self {
-        Self { time, members: vec![("time".into(), time.into()), ("event".into(), what.into())] }
+        Self { members: vec![("time".into(), time.into()), ("event".into(), what.into())] }
     }
 
     /// With one member more.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.members.push((name.into(), value.into()));
         self
-    }
-
-    /// When, seconds since 1970.
-    pub(crate) fn time(&self) -> i64 {
-        self.time
     }
 }
 

@@ -5,6 +5,7 @@ mod crash;
 mod credentials;
 mod go;
 mod hostile;
+mod kinds;
 mod lifecycle;
 mod operators;
 mod rig;

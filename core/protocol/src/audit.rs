@@ -192,7 +192,7 @@ mod tests {
             twice.insert(line, whole[line].clone());
             assert!(follow(&twice).is_err());
         }
-        let mut moved = whole.clone();
+        let mut moved = whole;
         moved.swap(1, 2);
         assert_eq!(follow(&moved).unwrap_err().line, 2);
         assert_eq!(follow(&vec!["junk".into()]).unwrap_err().line, 1);

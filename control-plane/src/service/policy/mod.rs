@@ -4,7 +4,7 @@ mod raw;
 mod rule;
 mod template;
 
-pub(crate) use raw::RawPolicy;
+pub(crate) use raw::{RawPolicy, fields};
 pub(crate) use rule::Mismatch;
 pub(crate) use template::Template;
 
@@ -128,28 +128,6 @@ impl Policy {
     pub(crate) fn granted(&self, host: &HostId, labels: &Labels) -> Vec<String> {
         let granted = |name: &&str| matches!(self.decide(host, labels, name), Decision::Granted(_));
         self.names().filter(granted).map(ToOwned::to_owned).collect()
-    }
-
-    /// The longest lifetime of any token: for so long a key stays published after it signed its last.
-    pub(crate) fn longest_seconds(&self) -> i64 {
-        self.grants.values().map(|grant| grant.lifetime_seconds).max().unwrap_or(0)
-    }
-
-    /// Whether any token wants this algorithm.
-    pub(crate) fn uses(&self, algorithm: Algorithm) -> bool {
-        self.grants.values().any(|grant| matches!(&grant.kind, Kind::Jwt(jwt) if jwt.algorithm == algorithm))
-    }
-}
-
-impl Kind {
-    /// Its name in policies and answers.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Kind::Jwt(_) => "jwt",
-            Kind::X509(_) => "x509",
-            Kind::Ssh(_) => "ssh",
-            Kind::Fields(_) | Kind::Program(_) => "secret",
-        }
     }
 }
 
