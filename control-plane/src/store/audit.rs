@@ -23,6 +23,12 @@ impl Event {
         Self { time, members: vec![("time".into(), time.into()), ("event".into(), what.into())] }
     }
 
+    /// From its members.
+    pub(super) fn of(members: Vec<(String, Value)>) -> Self {
+        let time = members.iter().find(|(name, _)| name == "time").and_then(|(_, value)| value.as_i64());
+        Self { time: time.unwrap_or(0), members }
+    }
+
     /// With one member more.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.members.push((name.into(), value.into()));
