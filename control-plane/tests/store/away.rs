@@ -7,6 +7,8 @@ use crate::{
 use aws_lc_rs::digest::{SHA256, digest};
 use std::{thread, time::Duration};
 
+const TOKEN: &str = r#"{"hosts":"web-*","ttl_seconds":600,"reason":"test"}"#;
+
 /// Credentials go on, changes wait, and afterwards each credential is on record once, in an unbroken chain.
 #[test]
 fn with_the_database_away_credentials_go_on_and_are_on_record_once_it_is_back() {
@@ -22,7 +24,7 @@ fn with_the_database_away_credentials_go_on_and_are_on_record_once_it_is_back() 
     for _ in 0..2 {
         postgres.stop();
         (0..5).for_each(|_| fetch());
-        assert_eq!(server.operate(&admin, "/v1/hosts/web-2/ban", Some(r#"{"reason":"test"}"#)).status, 503);
+        assert_eq!(server.operate(&admin, "/v1/operators/tokens/create", Some(TOKEN)).status, 503);
         eventually("readyz says so", || ready(&server).1.contains("spooling for"));
         assert_eq!(ready(&server).0, 200);
         postgres.run();

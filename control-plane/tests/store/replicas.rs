@@ -2,7 +2,7 @@
 
 use crate::{
     postgres::Postgres,
-    rig::{Domain, Server},
+    rig::{Domain, Server, eventually},
 };
 use std::{
     fs,
@@ -25,8 +25,9 @@ fn a_ban_made_on_one_replica_is_in_force_on_the_other_within_two_seconds() {
     for server in [&one, &two] {
         assert_eq!(server.curl(&host, "/v1/credentials/db", &[]).status, 200);
     }
-    let banned = one.operate(&domain.path("operators/admin.pem"), "/v1/hosts/web-1/ban", Some(r#"{"reason":"test"}"#));
-    assert_eq!(banned.status, 200, "{banned:?}");
+    let asked = r#"{"names":["web-1"],"action":"ban","reason":"a test"}"#;
+    let ban = || one.operate(&domain.path("operators/admin.pem"), "/v1/operators/hosts/change", Some(asked)).body.contains("\"touched\":1");
+    eventually("the host on record and banned", ban);
     let start = Instant::now();
     while two.curl(&host, "/v1/credentials/db", &[]).status == 200 {
         assert!(start.elapsed() < Duration::from_secs(2), "the other replica does not know of the ban");
