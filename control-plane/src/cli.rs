@@ -29,6 +29,10 @@ enum Command {
         /// A DNS name or address that hosts reach the control plane by; the first one names the issuer.
         #[arg(long = "name", required = true)]
         names: Vec<String>,
+        /// Keep everything in a PostgreSQL database that several processes can share, such as
+        /// "host=/run/postgresql user=pinnaced dbname=pinnaced"; without it in an SQLite file.
+        #[arg(long)]
+        postgres: Option<String>,
     },
     /// Serve hosts, the public documents and the operators' probes.
     Serve {
@@ -66,7 +70,7 @@ pub(crate) struct Listen {
 /// Does what the command line says.
 pub(crate) fn run() -> Result<(), Failure> {
     match Arguments::parse().command {
-        Command::Init { dir, trust_domain, names } => init::run(&dir, &trust_domain, &names),
+        Command::Init { dir, trust_domain, names, postgres } => init::run(&dir, &trust_domain, &names, postgres.as_deref()),
         Command::Serve { dir, listen } => serve::run(&dir, &listen),
         Command::Audit { dir } => print_audit(&dir),
     }
@@ -74,8 +78,8 @@ pub(crate) fn run() -> Result<(), Failure> {
 
 fn print_audit(dir: &std::path::Path) -> Result<(), Failure> {
     let config = crate::config::Config::load(dir)?;
-    let store = store::Sqlite::open(&config.files.database)?;
+    let store = store::Reader::open(&config.store)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    let read = store.each_line(|line| writeln!(out, "{line}")).map_err(|error| store::failed(&config.files.database, &error))?;
+    let read = store.each_line(|line| writeln!(out, "{line}")).map_err(|error| config.store.failed(&error))?;
     read.and_then(|()| out.flush()).map_err(|error| Failure::new("cannot print the audit records", error, "check standard output"))
 }

@@ -1,6 +1,11 @@
 //! `pinnaced.toml`: what was typed becomes what it means, once; unknown keys are errors.
 
-use crate::{failure::Failure, files, service::membership::Rules};
+use crate::{
+    failure::Failure,
+    files,
+    service::membership::Rules,
+    store::{Address, Server},
+};
 use protocol::identity::{HostId, is_name};
 use serde::Deserialize;
 use std::{
@@ -25,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) name: String,
     /// Where the files are.
     pub(crate) files: Files,
+    /// Where the store is.
+    pub(crate) store: Address,
 }
 
 /// Where to listen.
@@ -205,6 +212,45 @@ struct RawConfig {
     hosts: Rules,
     #[serde(default)]
     files: Files,
+    store: Option<RawStore>,
+}
+
+/// A database that several processes share.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStore {
+    postgres: String,
+    #[serde(default = "spool")]
+    spool: PathBuf,
+    #[serde(default = "spool_minutes")]
+    spool_minutes: u64,
+}
+
+fn spool() -> PathBuf {
+    "spool.db".into()
+}
+
+fn spool_minutes() -> u64 {
+    60
+}
+
+impl RawStore {
+    fn address(self, dir: &Path) -> Result<Address, String> {
+        let config = postgres(&self.postgres)?;
+        let spool_max = Duration::from_secs(self.spool_minutes.saturating_mul(60));
+        Ok(Address::Server(Box::new(Server { config, spool: dir.join(self.spool), spool_max })))
+    }
+}
+
+/// How to reach a PostgreSQL server.
+pub(crate) fn postgres(text: &str) -> Result<tokio_postgres::Config, String> {
+    let mut config: tokio_postgres::Config = text.parse().map_err(|error: tokio_postgres::Error| format!("[store] postgres: {error}"))?;
+    if config.get_password().is_some() {
+        // Neither this file nor a command line is a place for one.
+        return Err("[store] postgres holds a password; use the peer authentication of a local socket".into());
+    }
+    config.application_name("pinnaced").connect_timeout(Duration::from_secs(2));
+    Ok(config)
 }
 
 fn name() -> String {
@@ -228,8 +274,11 @@ impl Config {
         if !is_name(&raw.name) {
             return Err(invalid(&path, "name must be 1 to 63 of a-z 0-9 . _ -"));
         }
-        let RawConfig { trust_domain, issuer, listen, name, limits, hosts, files } = raw;
-        Ok(Self { trust_domain, issuer, listen, limits, hosts, name, files: files.inside(dir) })
+        let RawConfig { trust_domain, issuer, listen, name, limits, hosts, files, store } = raw;
+        let files = files.inside(dir);
+        let file = || Ok(Address::File(files.database.clone()));
+        let store = store.map_or_else(file, |store| store.address(dir)).map_err(|because| invalid(&path, because))?;
+        Ok(Self { trust_domain, issuer, listen, limits, hosts, name, files, store })
     }
 }
 

@@ -26,7 +26,10 @@ const LOOPBACK: &str = "127.0.0.1";
 const OPERATOR_DAYS: i64 = 365;
 
 /// Makes the folder `dir` for hosts of `trust_domain` that reach the control plane by `names`.
-pub(crate) fn run(dir: &Path, trust_domain: &str, names: &[String]) -> Result<(), Failure> {
+pub(crate) fn run(dir: &Path, trust_domain: &str, names: &[String], postgres: Option<&str>) -> Result<(), Failure> {
+    if let Some(Err(because)) = postgres.map(crate::config::postgres) {
+        return Err(Failure::new("cannot use --postgres", because, "write it like: host=/run/postgresql user=pinnaced dbname=pinnaced"));
+    }
     if HostId::new(trust_domain, "any").is_none() {
         return Err(Failure::new(
             format!("cannot make trust domain {trust_domain:?}"),
@@ -39,7 +42,7 @@ pub(crate) fn run(dir: &Path, trust_domain: &str, names: &[String]) -> Result<()
         return Err(Failure::new("cannot make a server certificate", because, "correct --name"));
     }
     let draft = draft_of(dir)?;
-    let made = make(&draft, trust_domain, names).and_then(|()| {
+    let made = make(&draft, trust_domain, names, postgres).and_then(|()| {
         fs::rename(&draft, dir)
             .map_err(|error| Failure::new(format!("cannot make {}", dir.display()), error, "name a folder that does not exist or is empty"))
     });
@@ -56,17 +59,17 @@ fn draft_of(dir: &Path) -> Result<PathBuf, Failure> {
     Ok(dir.with_file_name(format!(".{}.pinnaced-new-{}", name.to_string_lossy(), std::process::id())))
 }
 
-fn make(dir: &Path, trust_domain: &str, names: &[String]) -> Result<(), Failure> {
+fn make(dir: &Path, trust_domain: &str, names: &[String], postgres: Option<&str>) -> Result<(), Failure> {
     for folder in ["", "ca", "server", "keys", "secrets", "operators"] {
         files::make_folder(&dir.join(folder))?;
     }
     make_certificates(dir, trust_domain, names)?;
     make_keys(dir)?;
     let dns_name = names.iter().find(|name| name.parse::<IpAddr>().is_err()).or(names.first()).map_or("", String::as_str);
-    files::make(&dir.join("pinnaced.toml"), Readers::Everyone, &config_text(trust_domain, dns_name))?;
+    files::make(&dir.join("pinnaced.toml"), Readers::Everyone, &(config_text(trust_domain, dns_name) + &store_text(postgres)))?;
     files::make(&dir.join("policy.toml"), Readers::Everyone, include_str!("init/policy.toml"))?;
     files::make(&dir.join("site.toml"), Readers::Everyone, &site_text(trust_domain, dns_name, names))?;
-    store::create(&dir.join("pinnaced.db"))
+    if postgres.is_some() { Ok(()) } else { store::create(&dir.join("pinnaced.db")) }
 }
 
 fn make_certificates(dir: &Path, trust_domain: &str, names: &[String]) -> Result<(), Failure> {
@@ -160,6 +163,12 @@ fn config_text(trust_domain: &str, dns_name: &str) -> String {
     // An IPv6 address stands in brackets in a URL (RFC 3986 section 3.2.2).
     let authority = if dns_name.contains(':') { format!("[{dns_name}]") } else { dns_name.to_string() };
     include_str!("init/pinnaced.toml").replace("@TRUST_DOMAIN@", trust_domain).replace("@NAME@", &authority)
+}
+
+/// The tables are made at the first start.
+fn store_text(postgres: Option<&str>) -> String {
+    let text = |postgres: &str| format!("\n[store]\npostgres = {}\nspool = \"spool.db\"\nspool_minutes = 60\n", toml::Value::from(postgres));
+    postgres.map(text).unwrap_or_default()
 }
 
 fn site_text(trust_domain: &str, dns_name: &str, names: &[String]) -> String {

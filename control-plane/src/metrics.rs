@@ -31,6 +31,8 @@ pub(crate) struct Metrics {
     reloads: Family<One, Counter>,
     certificate_ends: Gauge,
     policy: Gauge,
+    store_spooling: Gauge,
+    spool_records: Gauge,
 }
 
 impl Metrics {
@@ -51,6 +53,8 @@ impl Metrics {
             reloads: Family::default(),
             certificate_ends: Gauge::default(),
             policy: Gauge::default(),
+            store_spooling: Gauge::default(),
+            spool_records: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -70,6 +74,8 @@ impl Metrics {
         registry.register("audit_failed", "Commits of the audit log that failed", self.audit_failed.clone());
         registry.register("reloads", "Reloads of certificates and policy, by outcome", self.reloads.clone());
         registry.register("server_certificate_ends", "Unix time at which the server certificate ends", self.certificate_ends.clone());
+        registry.register("store_spooling", "1 while the database is away", self.store_spooling.clone());
+        registry.register("spool_records", "Audit records that wait for the database", self.spool_records.clone());
         registry.register("policy_number", "The number of the policy in force", self.policy.clone());
     }
 
@@ -130,6 +136,12 @@ impl Metrics {
     /// Certificates and policy were read again.
     pub(crate) fn reloaded(&self, succeeded: bool) {
         self.reloads.get_or_create(&[("outcome", if succeeded { "done" } else { "refused" }.into())]).inc();
+    }
+
+    /// Whether the database is away, and what waits for it.
+    pub(crate) fn store_stands(&self, away: bool, records: i64) {
+        self.store_spooling.set(i64::from(away));
+        self.spool_records.set(records);
     }
 
     /// This version of the policy is in force.

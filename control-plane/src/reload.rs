@@ -8,7 +8,7 @@ use crate::{
     failure::Failure,
     files,
     service::{Policy, RawPolicy, token::name_of},
-    store::{Change, Kind, NotWritten, audit::Event},
+    store::{Change, Kind, NotWritten, audit::Event, listen},
     tls,
 };
 use serde::{Deserialize, Serialize};
@@ -93,9 +93,14 @@ impl Watch {
 
     /// Looks every `period` and on every hang-up signal, for as long as the process serves.
     pub(crate) async fn run(mut self, plane: Arc<ControlPlane>, current: Arc<tls::Current>, period: Duration, mut hang_up: Signal) {
+        // One that waits stands for all that came.
+        let (changed, mut changes) = tokio::sync::mpsc::channel(1);
+        // It keeps a sender, so that without anybody to listen to there is only the period.
+        tokio::spawn(listen(plane.store.clone(), changed.clone()));
         loop {
             let asked = tokio::select! {
                 () = tokio::time::sleep(period) => false,
+                _ = changes.recv() => false,
                 _ = hang_up.recv() => true,
             };
             plane.catch_up().await;

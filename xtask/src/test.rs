@@ -18,8 +18,15 @@ const DENY: &str = "0.20.2";
 pub(crate) fn run() -> Done {
     let steps: [Step; 7] = [
         ("tools", || {
-            need(&[("curl", "curl"), ("tinyproxy", "tinyproxy"), ("openssl", "openssl"), ("ssh-keygen", "openssh-client"), ("script", "bsdutils")])
-                .and_then(|()| dist::prepare())
+            need(&[
+                ("curl", "curl"),
+                ("tinyproxy", "tinyproxy"),
+                ("openssl", "openssl"),
+                ("ssh-keygen", "openssh-client"),
+                ("script", "bsdutils"),
+                ("pg_ctlcluster", "postgresql"),
+            ])
+            .and_then(|()| dist::prepare())
         }),
         ("format", || run_command(&mut cargo(&["fmt", "--all", "--check"]))),
         ("layers", layers::run),

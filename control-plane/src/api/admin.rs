@@ -1,6 +1,7 @@
 //! Probes and metrics, for the machine's own operators.
 
 use super::{ControlPlane, Reply, reply};
+use crate::store::Standing;
 use hyper::{Request, StatusCode};
 use std::sync::atomic::Ordering;
 
@@ -15,7 +16,11 @@ pub(crate) fn answer<B>(plane: &ControlPlane, request: &Request<B>) -> Reply {
     match request.uri().path() {
         "/livez" => reply::text(StatusCode::OK, TEXT, "alive\n".into()),
         "/readyz" if plane.draining.load(Ordering::Relaxed) => reply::text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".into()),
-        "/readyz" => reply::text(StatusCode::OK, TEXT, "ready\n".into()),
+        "/readyz" => match plane.log.standing() {
+            Standing::Ready => reply::text(StatusCode::OK, TEXT, "ready\n".into()),
+            Standing::Spooling(seconds) => reply::text(StatusCode::OK, TEXT, format!("ready (spooling for {seconds} s)\n")),
+            Standing::Closed => reply::text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the database is away\n".into()),
+        },
         "/metrics" => reply::text(StatusCode::OK, OPEN_METRICS, plane.metrics.text()),
         _ => reply::nothing_there(),
     }

@@ -20,7 +20,7 @@ use crate::{
     metrics::Metrics,
     registry::Registry,
     service::{Policy, membership::Rules},
-    store::{self, Change, Entry, Log, NotWritten, Object, Sqlite, audit::Event},
+    store::{Address, Change, Entry, Log, NotWritten, Object, Reader, audit::Event},
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -56,7 +56,7 @@ pub(crate) struct ControlPlane {
     /// The folder of the files that policies name.
     pub(crate) secrets: PathBuf,
     /// Where the store is, for what is read from it.
-    pub(crate) store: PathBuf,
+    pub(crate) store: Address,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
     /// Whether the process is about to end.
@@ -66,8 +66,8 @@ pub(crate) struct ControlPlane {
 impl ControlPlane {
     /// Takes in what was changed elsewhere.
     pub(crate) async fn catch_up(&self) {
-        let (path, revision) = (self.store.clone(), self.registry.followed());
-        let read = move || Sqlite::open(&path)?.since(revision).map_err(|error| store::failed(&path, &error));
+        let (address, revision) = (self.store.clone(), self.registry.followed());
+        let read = move || Reader::open(&address)?.since(revision).map_err(|error| address.failed(&error));
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(objects)) => self.registry.follow(objects),
             Ok(Err(failure)) => tracing::error!(event = "store-unreadable", error = failure.error(), because = failure.because()),

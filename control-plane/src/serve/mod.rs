@@ -68,7 +68,7 @@ fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, tls::Configs),
     let time = issuers::time::Key::load(&files.time_key)?;
     let ca = issuers::ca::Ca::load(&files.ca_certificate, &files.ca_key)?;
     let audit = issuers::audit::Key::load(&files.audit_key)?;
-    let (log, writer) = Log::open(&files.database, &config.name, config.limits.audit(), audit, Arc::clone(&metrics))?;
+    let (log, writer) = Log::open(&config.store, &config.name, config.limits.audit(), audit, Arc::clone(&metrics))?;
     let plane = ControlPlane {
         trust_domain: config.trust_domain.clone(),
         issuer: config.issuer.clone(),
@@ -81,7 +81,7 @@ fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, tls::Configs),
         time,
         log,
         secrets: files.policy.parent().unwrap_or(Path::new(".")).to_path_buf(),
-        store: files.database.clone(),
+        store: config.store.clone(),
         room: Room::new(config.limits.requests as usize, config.limits.waiting as usize),
         metrics,
         draining: AtomicBool::new(false),

@@ -22,6 +22,11 @@ impl Event {
         Self { members: vec![("time".into(), time.into()), ("event".into(), what.into())] }
     }
 
+    /// From its members.
+    pub(super) fn of(members: Vec<(String, Value)>) -> Self {
+        Self { members }
+    }
+
     /// With one member more.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.members.push((name.into(), value.into()));

@@ -4,12 +4,19 @@
 //! of its last change: whoever changes it names the revision it has read, and a change made on old ground is refused, so that
 //! of two who spend one token one wins. Readers ask for what is newer than the revision they know.
 
+mod address;
 pub(crate) mod audit;
+mod backend;
+mod listen;
+mod postgres;
+mod shared;
 mod sqlite;
 mod writer;
 
-pub(crate) use sqlite::{Sqlite, create, failed};
-pub(crate) use writer::{Entry, Log, NotWritten};
+pub(crate) use address::{Address, Error, Reader, Server};
+pub(crate) use listen::listen;
+pub(crate) use sqlite::{Sqlite, create};
+pub(crate) use writer::{Entry, Log, NotWritten, Standing};
 
 /// What kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,6 +2,7 @@
 
 use super::{
     Change, Conflict, Kind, Object,
+    address::{Place, SCANNED_MAX, failed},
     audit::{Chain, Event, Record},
 };
 use crate::failure::Failure;
@@ -32,12 +33,7 @@ CREATE TABLE checkpoints (
 ) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 2;";
 const VERSION: i64 = 2;
-/// Records that one question looks at.
-const SCANNED_MAX: i64 = 1_000_000;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
-
-/// A writer, and the number of one of its records.
-pub(crate) type Place = (String, i64);
 
 /// Makes a database that does not exist yet.
 pub(crate) fn create(path: &Path) -> Result<(), Failure> {
@@ -51,7 +47,7 @@ pub(crate) fn create(path: &Path) -> Result<(), Failure> {
 }
 
 /// One connection to the file.
-pub(crate) struct Sqlite(Connection);
+pub(crate) struct Sqlite(pub(super) Connection);
 
 impl Sqlite {
     /// Opens a database that exists.
@@ -201,9 +197,4 @@ fn change_one(transaction: &Transaction<'_>, change: &Change, revision: i64) -> 
         transaction.prepare_cached(OLD)?.execute(params![kind, name, revision, body, change.on])?
     };
     Ok(changed == 1)
-}
-
-/// What a failing database means to a person.
-pub(crate) fn failed(path: &Path, error: &rusqlite::Error) -> Failure {
-    Failure::new(format!("cannot use the database {}", path.display()), error, "check the path, its owner and free space")
 }

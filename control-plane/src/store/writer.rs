@@ -4,15 +4,14 @@
 //! together wait up to [`PACE`] for each other.
 
 use super::{
-    Change, Conflict,
+    Address, Change,
     audit::{Chain, Event},
-    sqlite::{self, Sqlite},
+    backend::Backend,
 };
 use crate::{failure::Failure, issuers, metrics::Metrics};
 use std::{
-    path::Path,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -52,6 +51,18 @@ pub(crate) enum NotWritten {
 pub(crate) struct Log {
     queue: SyncSender<Waiting>,
     wait_max: Duration,
+    standing: Arc<RwLock<Standing>>,
+}
+
+/// Whether the store can take what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It can.
+    Ready,
+    /// The database has been away for so many seconds; what needs no change of objects is taken into the spool.
+    Spooling(u64),
+    /// It has been away for too long.
+    Closed,
 }
 
 type Outcome = Result<i64, NotWritten>;
@@ -64,21 +75,32 @@ struct Waiting {
 impl Log {
     /// Opens the store and starts its writer, which ends once every `Log` is dropped and all is written.
     pub(crate) fn open(
-        path: &Path,
+        address: &Address,
         name: &str,
         wait_max: Duration,
         key: issuers::audit::Key,
         metrics: Arc<Metrics>,
     ) -> Result<(Self, JoinHandle<()>), Failure> {
-        let store = Sqlite::open(path)?;
-        let chain = store.chain(name).map_err(|error| sqlite::failed(path, &error))?;
+        let (store, chain) = Backend::open(address, name, wait_max)?;
         let (queue, waiting) = sync_channel(QUEUE_MAX);
-        let writer = Writer { store, checkpoint: chain.number, checkpoint_at: Instant::now(), chain, key, metrics };
+        let spool_max = match address {
+            Address::File(_) => Duration::ZERO,
+            Address::Server(server) => server.spool_max,
+        };
+        let standing = Arc::new(RwLock::new(Standing::Ready));
+        let told = Arc::clone(&standing);
+        // 0, so that what a spool brought along is covered at once.
+        let writer = Writer { store, checkpoint: 0, checkpoint_at: Instant::now(), chain, key, metrics, standing: told, spool_max };
         let thread = thread::Builder::new()
             .name("writer".into())
             .spawn(move || writer.run(&waiting))
             .map_err(|error| Failure::new("cannot start the writer", error, "check the limits on threads and memory"))?;
-        Ok((Self { queue, wait_max }, thread))
+        Ok((Self { queue, wait_max, standing }, thread))
+    }
+
+    /// Whether the store can take what is written.
+    pub(crate) fn standing(&self) -> Standing {
+        *self.standing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns once the entry is on the disk, with the revision its changes made.
@@ -94,7 +116,9 @@ impl Log {
 }
 
 struct Writer {
-    store: Sqlite,
+    store: Backend,
+    standing: Arc<RwLock<Standing>>,
+    spool_max: Duration,
     chain: Chain,
     checkpoint: i64,
     checkpoint_at: Instant,
@@ -115,9 +139,10 @@ impl Writer {
                     next = Instant::now() + if group.len() == 1 { Duration::ZERO } else { PACE };
                     self.commit(&mut group);
                 }
-                Err(RecvTimeoutError::Timeout) => (),
+                Err(RecvTimeoutError::Timeout) => self.store.rest(&mut self.chain),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.tell();
             if self.checkpoint_at.elapsed() >= CHECKPOINT_PERIOD {
                 self.sign();
             }
@@ -127,18 +152,27 @@ impl Writer {
 
     fn commit(&mut self, group: &mut Vec<Waiting>) {
         let started = Instant::now();
-        let entries = group.iter().map(|waiting| (&waiting.entry.event, waiting.entry.changes.as_slice()));
-        let committed = self.store.commit(&mut self.chain, entries);
-        self.metrics.audit_committed(group.len(), started.elapsed(), committed.is_ok());
-        let outcomes = committed.unwrap_or_else(|error| {
-            tracing::error!(event = "commit-failed", because = %error, entries = group.len(), hint = "check the disk of the database");
-            Vec::new()
-        });
-        let mut outcomes = outcomes.into_iter().map(|outcome| outcome.map_err(|Conflict| NotWritten::Conflict));
+        let entries: Vec<_> = group.iter().map(|waiting| (&waiting.entry.event, waiting.entry.changes.as_slice())).collect();
+        let outcomes = self.store.commit(&mut self.chain, &entries);
+        let failed = outcomes.contains(&Err(NotWritten::Failed));
+        self.metrics.audit_committed(group.len(), started.elapsed(), !failed);
+        let mut outcomes = outcomes.into_iter();
         for waiting in group.drain(..) {
             // Who does not wait any more has been told that it is late.
             let _ = waiting.done.send(outcomes.next().unwrap_or(Err(NotWritten::Failed)));
         }
+    }
+
+    /// Says how the store stands.
+    fn tell(&self) {
+        let away = self.store.away();
+        let standing = match away {
+            None => Standing::Ready,
+            Some((away, _)) if away < self.spool_max => Standing::Spooling(away.as_secs()),
+            Some(_) => Standing::Closed,
+        };
+        self.metrics.store_stands(away.is_some(), away.map_or(0, |(_, records)| records));
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = standing;
     }
 
     /// Signs the end of the chain, if it has moved.
@@ -148,7 +182,8 @@ impl Writer {
         }
         let line = self.key.checkpoint(&self.chain, crate::api::now());
         match self.store.keep_checkpoint(&self.chain.writer, self.chain.number, &line) {
-            Ok(()) => (self.checkpoint, self.checkpoint_at) = (self.chain.number, Instant::now()),
+            Ok(false) => (),
+            Ok(true) => (self.checkpoint, self.checkpoint_at) = (self.chain.number, Instant::now()),
             Err(error) => tracing::error!(event = "checkpoint-failed", because = %error, hint = "check the disk of the database"),
         }
     }

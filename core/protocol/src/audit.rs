@@ -195,6 +195,6 @@ mod tests {
         let mut moved = whole;
         moved.swap(1, 2);
         assert_eq!(follow(&moved).unwrap_err().line, 2);
-        assert_eq!(follow(&vec!["junk".into()]).unwrap_err().line, 1);
+        assert_eq!(follow(&["junk".into()]).unwrap_err().line, 1);
     }
 }

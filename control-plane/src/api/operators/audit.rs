@@ -5,7 +5,7 @@ use super::{
     model::{AskAudit, AuditPiece, AuditPlace, AuditRecords, ExportAudit},
     refuse,
 };
-use crate::store::{self, Sqlite};
+use crate::store::{Error, Reader};
 use hyper::StatusCode;
 use serde_json::Value;
 
@@ -56,10 +56,9 @@ pub(super) async fn export(desk: Desk, asked: ExportAudit) -> Answer<AuditPiece>
 }
 
 /// Reads the store where it holds nobody up.
-async fn read<T: Send + 'static>(desk: &Desk, read: impl FnOnce(&Sqlite) -> rusqlite::Result<T> + Send + 'static) -> Answer<T> {
-    let path = desk.plane.store.clone();
-    let reading =
-        tokio::task::spawn_blocking(move || Sqlite::open(&path).and_then(|store| read(&store).map_err(|error| store::failed(&path, &error))));
+async fn read<T: Send + 'static>(desk: &Desk, read: impl FnOnce(&Reader) -> Result<T, Error> + Send + 'static) -> Answer<T> {
+    let address = desk.plane.store.clone();
+    let reading = tokio::task::spawn_blocking(move || Reader::open(&address).and_then(|store| read(&store).map_err(|error| address.failed(&error))));
     match reading.await {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(failure)) => Err(refuse(StatusCode::SERVICE_UNAVAILABLE, "store.unavailable", failure.because(), "try again")),

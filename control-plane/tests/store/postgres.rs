@@ -1,0 +1,80 @@
+//! A PostgreSQL server in a temporary folder, run by somebody who is not root.
+
+use crate::rig::Domain;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+/// A running server; stopped and removed in the end.
+pub(crate) struct Postgres {
+    dir: PathBuf,
+}
+
+impl Postgres {
+    pub(crate) fn start() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("pinnaced-pg-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let server = Self { dir: std::env::temp_dir().join(name) };
+        assert!(as_somebody("mkdir").args(["-m", "0700"]).arg(&server.dir).status().unwrap().success());
+        let made = as_somebody(&tool("initdb")).args(["-U", "pinnaced", "-A", "trust", "-E", "UTF8", "-D"]).arg(server.data()).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        assert!(as_somebody("chmod").arg("0755").arg(&server.dir).status().unwrap().success());
+        server.run();
+        server
+    }
+
+    pub(crate) fn run(&self) {
+        let options = format!("-c listen_addresses='' -c fsync=on -c shared_buffers=16MB -k {}", self.dir.display());
+        self.control(&["start", "-w", "-o", &options, "-l", &self.dir.join("log").display().to_string()]);
+    }
+
+    pub(crate) fn stop(&self) {
+        self.control(&["stop", "-m", "immediate"]);
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        let ended = as_somebody(&tool("pg_ctl")).arg("-s").arg("-D").arg(self.data()).args(arguments).status().unwrap();
+        assert!(ended.success(), "pg_ctl {arguments:?}");
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Puts a trust domain's store here.
+    pub(crate) fn keep(&self, domain: &Domain, spool_minutes: u32) {
+        let path = domain.path("pinnaced.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        let store = format!("\n[store]\npostgres = \"host={} user=pinnaced dbname=postgres\"\nspool_minutes = {spool_minutes}\n", self.dir.display());
+        fs::write(path, text + &store).unwrap();
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let _ = as_somebody(&tool("pg_ctl")).args(["-s", "-m", "immediate", "stop", "-D"]).arg(self.data()).status();
+        let _ = as_somebody("rm").arg("-rf").arg(&self.dir).status();
+    }
+}
+
+/// PostgreSQL refuses to run as root.
+fn as_somebody(program: &str) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=nobody", "--regid=nogroup", "--clear-groups", program]).current_dir("/");
+    command
+}
+
+/// Debian keeps them beside the path.
+fn tool(name: &str) -> String {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path).collect::<Vec<_>>().into_iter().chain(versions);
+    let found = folders.find(|folder| Path::is_file(&folder.join(name))).expect("PostgreSQL is needed (package postgresql)");
+    found.join(name).display().to_string()
+}
