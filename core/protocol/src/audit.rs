@@ -133,7 +133,7 @@ fn checkpoint(line: &str) -> Option<(String, Checkpoint)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::{vec, vec::Vec};
+    use alloc::vec::Vec;
 
     /// Not a SHA-256, but every byte counts.
     fn seal(before: &Hash, body: &[u8]) -> Hash {
