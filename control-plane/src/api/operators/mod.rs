@@ -91,7 +91,7 @@ where
     Fut: Future<Output = Answer<O>> + Send + 'static,
 {
     let answer = move |desk: Desk, _: Bytes| -> Answering { Box::pin(async move { encode(&answer(desk).await?) }) };
-    Route { method: Method::GET, path, role, about, request: None, response: O::json_schema, answer: Box::new(answer) }
+    Route { method: Method::GET, path, role, about, request: None, response: |shapes| shapes.subschema_for::<O>(), answer: Box::new(answer) }
 }
 
 fn post<I, O, F, Fut>(path: &'static str, role: Role, about: &'static str, answer: F) -> Route
@@ -101,13 +101,24 @@ where
     F: Fn(Desk, I) -> Fut + Copy + Send + Sync + 'static,
     Fut: Future<Output = Answer<O>> + Send + 'static,
 {
-    let answer = move |desk: Desk, body: Bytes| -> Answering {
-        Box::pin(async move {
-            let asked = serde_json::from_slice(&body).map_err(|error| invalid(&error.to_string()))?;
-            encode(&answer(desk, asked).await?)
-        })
-    };
-    Route { method: Method::POST, path, role, about, request: Some(I::json_schema), response: O::json_schema, answer: Box::new(answer) }
+    let answer = move |desk: Desk, body: Bytes| -> Answering { Box::pin(async move { encode(&answer(desk, decode(&body)?).await?) }) };
+    Route {
+        method: Method::POST,
+        path,
+        role,
+        about,
+        request: Some(|shapes| shapes.subschema_for::<I>()),
+        response: |shapes| shapes.subschema_for::<O>(),
+        answer: Box::new(answer),
+    }
+}
+
+/// A list would be taken for the members in their order, and the document knows no such thing.
+fn decode<I: DeserializeOwned>(body: &[u8]) -> Answer<I> {
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(invalid("it is no JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|error| invalid(&error.to_string()))
 }
 
 fn encode(value: &impl Serialize) -> Answer<String> {
