@@ -1,7 +1,7 @@
 //! Hosts on record.
 
 use super::{
-    Answer, Desk, invalid,
+    Answer, Desk, aside, invalid,
     model::{Action, ChangeHosts, FindHosts, HostView, Hosts, RegisterHost, Touched},
     refuse,
 };
@@ -38,7 +38,7 @@ pub(super) async fn find(desk: Desk, asked: FindHosts) -> Answer<Hosts> {
             && asked.status.as_deref().is_none_or(|status| status == host.status.name())
             && (!asked.waits || host.approval == Approval::Waiting)
     };
-    let found: Vec<_> = plane.registry.hosts().into_iter().filter(fits).collect();
+    let found: Vec<_> = aside(|| plane.registry.hosts().into_iter().filter(fits).collect());
     let total = found.len();
     let hosts = found.into_iter().take(asked.limit.min(LIST_MAX)).map(|(name, known)| view(plane, name, &known.value)).collect();
     Ok(Hosts { version: 1, hosts, total })
@@ -79,7 +79,7 @@ pub(super) async fn change(desk: Desk, asked: ChangeHosts) -> Answer<Touched> {
     }
     check_labels(&asked.labels).map_err(|because| invalid(&because))?;
     desk.event("checked", &asked.reason)?;
-    let names = selected(&desk.plane, &asked)?;
+    let names = aside(|| selected(&desk.plane, &asked))?;
     if !asked.dry_run {
         for (batch, before) in names.chunks(BATCH).zip((0..).step_by(BATCH)) {
             change_batch(&desk, &asked, batch).await.map_err(|refusal| if before == 0 { refusal } else { in_part(before, names.len()) })?;

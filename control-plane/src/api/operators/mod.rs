@@ -210,6 +210,11 @@ impl Desk {
     }
 }
 
+/// Does what takes long where there are many hosts, without holding up those who fetch meanwhile.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
+}
+
 fn invalid(because: &str) -> Box<Reply> {
     refuse(StatusCode::BAD_REQUEST, "request.invalid", because, "see /v1/openapi.json")
 }

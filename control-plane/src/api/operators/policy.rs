@@ -1,7 +1,7 @@
 //! The policy.
 
 use super::{
-    Answer, Desk, invalid,
+    Answer, Desk, aside, invalid,
     model::{
         ApplyPolicy, CaseTested, ExplainPolicy, Explained, Outcome, PolicyApplied, PolicyCase, PolicyChecked, PolicyDiff, PolicyHistory, PolicyLine,
         PolicyTested, PolicyText, PolicyView, RuleView, TestPolicy,
@@ -52,11 +52,11 @@ pub(super) async fn check(desk: Desk, asked: PolicyText) -> Answer<PolicyChecked
 
 /// What one would change for the hosts on record.
 pub(super) async fn diff(desk: Desk, asked: PolicyText) -> Answer<PolicyDiff> {
-    Ok(compare(&desk.plane, &compile(&desk.plane, &asked.text)?))
+    aside(|| compare(&desk.plane, &asked.text))
 }
 
-fn compare(plane: &ControlPlane, new: &Policy) -> PolicyDiff {
-    let old = plane.policy.load_full();
+fn compare(plane: &ControlPlane, text: &str) -> Answer<PolicyDiff> {
+    let (old, new) = (plane.policy.load_full(), compile(plane, text)?);
     let mut diff = PolicyDiff { version: 1, touched: 0, gained: 0, lost: 0, changes: Vec::new() };
     for (name, known) in plane.registry.hosts() {
         let Some(id) = HostId::new(&plane.trust_domain, &name) else { continue };
@@ -73,7 +73,7 @@ fn compare(plane: &ControlPlane, new: &Policy) -> PolicyDiff {
             }
         }
     }
-    diff
+    Ok(diff)
 }
 
 /// Why a host may or may not have a credential.
@@ -127,7 +127,7 @@ fn outcome(policy: &Policy, id: &HostId, labels: &Labels, credential: &str) -> O
 /// Puts one in force, on every replica.
 pub(super) async fn apply(desk: Desk, asked: ApplyPolicy) -> Answer<PolicyApplied> {
     desk.event("checked", &asked.reason)?;
-    let PolicyDiff { touched, .. } = compare(&desk.plane, &compile(&desk.plane, &asked.text)?);
+    let PolicyDiff { touched, .. } = aside(|| compare(&desk.plane, &asked.text))?;
     let number = || reload::current_policy(&desk.plane).map_or(0, |version| version.number);
     if number() != asked.on {
         // It may have been put in force on another replica a moment ago.
