@@ -16,6 +16,8 @@ fn a_policy_is_checked_compared_explained_and_put_in_force_on_what_it_was_made_o
     let text = "[[credential]]\nname = \"db\"\nkind = \"jwt\"\naudience = [\"a\"]\nlabels = [\"role=db\"]\n";
     assert_eq!(body(&post("policy/check", json!({"text": text})))["credentials"], json!(["db"]));
     assert_eq!(refused(&post("policy/check", json!({"text": "[[credential]]"}))), (400, "policy.invalid".into()));
+    let misspelt = body(&post("policy/check", json!({"text": format!("{text}lifetime = 5\n")})));
+    assert!(misspelt["because"].as_str().unwrap().contains("line 6"), "the error has its place: {misspelt}");
     let diff = body(&post("policy/diff", json!({"text": text})));
     assert_eq!((&diff["touched"], &diff["lost"]), (&json!(1), &json!(2)), "{diff}");
     let why = body(&post("policy/explain", json!({"host": "web-1", "credential": "db", "text": text})));

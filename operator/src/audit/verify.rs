@@ -20,7 +20,10 @@ pub(super) fn run(ask: &Ask, file: &Path, key: &Path, allow_open_end: bool) -> R
         let hint = "keep the file, and find out who could write to it or to the database";
         Failure::new("audit.broken", format!("{} does not hold", file.display()), because, hint)
     })?;
-    let writer = |(name, chain): (&String, &Chain)| json!({"writer": name, "records": chain.number, "signed_at": chain.checkpoint.as_ref().map(|checkpoint| checkpoint.time)});
+    let writer = |(name, chain): (&String, &Chain)| {
+        let signed_at = chain.checkpoint.as_ref().map(|checkpoint| checkpoint.time);
+        json!({"writer": name, "records": chain.number, "signed_at": signed_at})
+    };
     let answer = json!({"version": 1, "holds": true, "writers": chains.iter().map(writer).collect::<Vec<_>>()});
     ask.show(&answer, |_| summary(&chains));
     Ok(())
