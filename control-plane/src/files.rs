@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{
     fs::{self, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
@@ -21,6 +21,20 @@ pub(crate) enum Readers {
 /// The text of a file.
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| Failure::new(format!("cannot read {}", path.display()), error, "check the path and who may read it"))
+}
+
+/// The bytes of a file of at most so many; what is no plain file might never end.
+pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+    let read = || -> io::Result<Vec<u8>> {
+        if !fs::metadata(path)?.is_file() {
+            return Err(io::Error::other("it is no plain file"));
+        }
+        let mut bytes = Vec::new();
+        fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
+        let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max);
+        if fits { Ok(bytes) } else { Err(io::Error::other(format!("it has over {bytes_max} bytes"))) }
+    };
+    read().map_err(|error| Failure::new(format!("cannot read {}", path.display()), error, "check the path, its size and who may read it"))
 }
 
 /// The text of a file with a private key, which nobody but its owner may read or write.

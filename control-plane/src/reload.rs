@@ -16,7 +16,7 @@ use std::{
     collections::HashMap,
     fs,
     os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -24,6 +24,8 @@ use tokio::signal::unix::Signal;
 
 /// The policy in force.
 pub(crate) const CURRENT: &str = "current";
+/// Every operator may have a policy looked at, and with it the files it names.
+const SECRET_BYTES_MAX: u64 = 1 << 20;
 /// The setting that holds the SHA-256 of the policy file that was taken in last.
 const TAKEN_IN: &str = "policy-file";
 
@@ -57,8 +59,11 @@ pub(crate) fn compile(text: &str, folder: &Path) -> Result<Compiled, Failure> {
     let mut contents = HashMap::new();
     let mut secrets = Vec::new();
     for name in raw.secret_files() {
+        if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(unusable(format!("{name:?} leads out of the policy's folder")));
+        }
         let path = folder.join(name);
-        contents.insert(name.to_string(), files::read(&path)?.into_bytes());
+        contents.insert(name.to_string(), files::read_bounded(&path, SECRET_BYTES_MAX)?);
         secrets.push(path);
     }
     Ok(Compiled { policy: Policy::new(raw, &contents).map_err(unusable)?, secrets })
@@ -150,7 +155,7 @@ impl Watch {
         compile(&text, self.folder())?;
         let setting = Change { kind: Kind::Setting, name: TAKEN_IN.into(), on: taken.map_or(0, |taken| taken.revision), body: Some(print) };
         let by = (self.files.policy.display().to_string(), "the file was written".to_string());
-        match apply_policy(plane, text, by, vec![setting]).await {
+        match apply_policy(plane, text, by, None, vec![setting]).await {
             // Another process has taken one in; it is read with the next look.
             Ok(_) | Err(NotWritten::Conflict) => Ok(()),
             Err(because) => Err(Failure::new("cannot keep the policy", format!("{because:?}"), "check the disk of the database")),
@@ -179,16 +184,23 @@ pub(crate) fn current_policy(plane: &ControlPlane) -> Option<PolicyVersion> {
     serde_json::from_str(&known.value).ok()
 }
 
-/// Puts the next version of the policy into the store; gives its number.
+/// Puts the next version of the policy into the store; gives its number. Where `made_on` is given and another version is in
+/// force, that is a conflict.
 pub(crate) async fn apply_policy(
     plane: &ControlPlane,
     text: String,
     (by, reason): (String, String),
+    made_on: Option<i64>,
     mut changes: Vec<Change>,
 ) -> Result<i64, NotWritten> {
-    let on = plane.registry.other(Kind::Policy, CURRENT).map_or(0, |known| known.revision);
-    let number = current_policy(plane).map_or(0, |version| version.number) + 1;
-    let at = now();
+    // Looked at once: what is compared is what the change is made on.
+    let known = plane.registry.other(Kind::Policy, CURRENT);
+    let on = known.as_ref().map_or(0, |known| known.revision);
+    let current = known.and_then(|known| serde_json::from_str::<PolicyVersion>(&known.value).ok()).map_or(0, |version| version.number);
+    if made_on.is_some_and(|made_on| made_on != current) {
+        return Err(NotWritten::Conflict);
+    }
+    let (number, at) = (current + 1, now());
     let event = Event::new("policy-applied", at).with("version", number).with("by", by.as_str()).with("reason", reason.as_str());
     let body = serde_json::to_string(&PolicyVersion { number, text, by, reason, at }).ok();
     changes.push(Change { kind: Kind::Policy, name: CURRENT.into(), on, body: body.clone() });

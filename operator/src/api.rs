@@ -32,8 +32,9 @@ impl Api {
             .root_certs(RootCerts::Specific(Arc::new(roots)))
             .client_cert(Some(ClientCert::new_with_certs(&certificates(&identity).map_err(&failed)?, key)))
             .build();
-        let agent =
-            Agent::config_builder().tls_config(tls).proxy(None).timeout_global(Some(PATIENCE)).http_status_as_error(false).build().new_agent();
+        // Neither a proxy of the environment nor a redirect leads anywhere else than the context says.
+        let config = Agent::config_builder().tls_config(tls).https_only(true).proxy(None).max_redirects(0).http_status_as_error(false);
+        let agent = config.timeout_global(Some(PATIENCE)).build().new_agent();
         Ok(Self { agent, server: context.server.clone() })
     }
 

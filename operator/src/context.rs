@@ -1,7 +1,8 @@
 //! Which control plane is meant, and who asks: kept in one file of the operator's own.
 
-use crate::failure::Failure;
+use crate::{ask::Ask, failure::Failure};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -92,14 +93,19 @@ pub(crate) fn take(name: &str) -> Result<(), Failure> {
 }
 
 /// Prints all.
-pub(crate) fn list() -> Result<(), Failure> {
+pub(crate) fn list(ask: &Ask) -> Result<(), Failure> {
     let contexts = read()?;
+    let answer = json!({"version": 1, "current": contexts.current, "contexts": contexts.context});
+    ask.show(&answer, |_| show(&contexts));
+    Ok(())
+}
+
+fn show(contexts: &Contexts) {
     let rows = contexts.context.iter().map(|(name, context)| {
         let used = if contexts.current.as_ref() == Some(name) { "*" } else { "" };
         vec![used.into(), name.clone(), context.server.clone(), context.identity.display().to_string()]
     });
     crate::print::table(&["", "NAME", "SERVER", "IDENTITY"], rows.collect());
-    Ok(())
 }
 
 fn path() -> Result<PathBuf, Failure> {

@@ -16,11 +16,21 @@ impl Failure {
         Self { error: error.into(), because: because.to_string(), hint: hint.into(), code: code.into() }
     }
 
+    /// Whether its code is this one.
+    pub(crate) fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
+
     pub(crate) fn report(self) -> ExitCode {
-        eprintln!("pinnacectl: error: {}", self.error);
-        eprintln!("pinnacectl: because: {}", self.because);
-        eprintln!("pinnacectl: hint: {}", self.hint);
-        eprintln!("pinnacectl: code={}", self.code);
+        eprintln!("pinnacectl: error: {}", harmless(&self.error));
+        eprintln!("pinnacectl: because: {}", harmless(&self.because));
+        eprintln!("pinnacectl: hint: {}", harmless(&self.hint));
+        eprintln!("pinnacectl: code={}", harmless(&self.code));
         ExitCode::FAILURE
     }
+}
+
+/// Words of others may hold what moves a terminal's cursor. Lines stay: a policy's error shows its place in them.
+pub(crate) fn harmless(words: &str) -> String {
+    words.trim_end().replace(|letter: char| letter.is_control() && letter != '\n', " ")
 }

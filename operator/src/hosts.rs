@@ -45,6 +45,9 @@ pub(crate) enum HostsCommand {
         /// Why; it stands in the audit log.
         #[arg(long)]
         reason: String,
+        /// Tell how many hosts it would touch, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Set or remove labels.
     Label {
@@ -92,10 +95,13 @@ pub(crate) fn run(ask: &Ask, command: HostsCommand) -> Result<(), Failure> {
             list(ask, question)
         }
         HostsCommand::Show { name } => show(ask, &name),
-        HostsCommand::Register { name, key, labels: typed, reason } => {
-            let body = json!({"name": name, "key": key, "labels": labels(&typed)?, "reason": reason});
-            let done = ask.api()?.post("hosts/register", &body)?;
-            ask.show(&done, |_| println!("{name} is registered: it enrolls without a token"));
+        HostsCommand::Register { name, key, labels: typed, reason, dry_run } => {
+            let body = json!({"name": name, "key": key, "labels": labels(&typed)?, "reason": reason, "dry_run": dry_run});
+            let touched = ask.api()?.post("hosts/register", &body)?;
+            ask.show(&touched, |touched| match dry_run {
+                true => println!("register would touch {} host(s)", touched["touched"]),
+                false => println!("{name} is registered: it enrolls without a token"),
+            });
             Ok(())
         }
         HostsCommand::Label { which, set, remove } => change(ask, "label", &which, &json!({"labels": labels(&set)?, "remove_labels": remove})),
@@ -144,7 +150,9 @@ fn show(ask: &Ask, name: &str) -> Result<(), Failure> {
     let Some(host) = print::items(&found, "hosts").next() else {
         return Err(Failure::new("host.unknown", format!("cannot show {name}"), "it is not on record", "pinnacectl hosts list"));
     };
-    ask.show(host, |host| {
+    let mut answer = host.clone();
+    answer["version"] = found["version"].clone();
+    ask.show(&answer, |host| {
         for member in ["name", "status", "status_reason", "labels", "key", "returns", "credentials"] {
             println!("{:<18}{}", member.replace('_', " "), print::text(host, member));
         }

@@ -167,7 +167,7 @@ fn run(ask: &Ask, command: Command) -> Result<(), Failure> {
         Command::Host(HostCommand::Issue { domain, host, out, days }) => host::issue(&domain, &host, &out, days),
         Command::Context(ContextCommand::Add { name, server, ca, identity }) => context::add(&name, context::Context { server, ca, identity }),
         Command::Context(ContextCommand::Use { name }) => context::take(&name),
-        Command::Context(ContextCommand::List) => context::list(),
+        Command::Context(ContextCommand::List) => context::list(ask),
         Command::Token(command) => token::run(ask, command),
         Command::Hosts(command) => hosts::run(ask, command),
         Command::Policy(command) => policy::run(ask, command),

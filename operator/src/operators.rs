@@ -35,6 +35,9 @@ pub(crate) enum OperatorCommand {
         /// Why; it stands in the audit log.
         #[arg(long)]
         reason: String,
+        /// Tell whether it could be done, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 
@@ -59,9 +62,10 @@ pub(crate) fn run(ask: &Ask, command: OperatorCommand) -> Result<(), Failure> {
             };
             host::issue_operator(&domain, &name, role, &out, days)
         }
-        OperatorCommand::Ban { name, lift, reason } => {
-            let done = ask.api()?.post("operators/ban", &json!({"name": name, "lift": lift, "reason": reason}))?;
-            ask.show(&done, |_| println!("{name} is let in {}", if lift { "again" } else { "no more" }));
+        OperatorCommand::Ban { name, lift, reason, dry_run } => {
+            let touched = ask.api()?.post("operators/ban", &json!({"name": name, "lift": lift, "reason": reason, "dry_run": dry_run}))?;
+            let (is, when) = (if dry_run { "would be" } else { "is" }, if lift { "again" } else { "no more" });
+            ask.show(&touched, |_| println!("{name} {is} let in {when}"));
             Ok(())
         }
     }
@@ -74,6 +78,9 @@ pub(crate) fn status(ask: &Ask) -> Result<(), Failure> {
         println!("{} for {}, {}", print::text(status, "program"), print::text(status, "trust_domain"), print::time(status, "time"));
         let hosts = status["hosts"].as_object().into_iter().flatten().map(|(name, count)| format!("{count} {name}"));
         println!("policy version {}; hosts: {}", status["policy"], hosts.collect::<Vec<_>>().join(", "));
+        let store = &status["store"];
+        let spooling = if store["state"] == "spooling" { format!(" for {} s", store["spooling_seconds"]) } else { String::new() };
+        println!("store: {}, {}{spooling}", print::text(store, "kind"), print::text(store, "state"));
         println!("{} wait to come back, {} exist twice", status["waiting"], status["clones"]);
     });
     Ok(())

@@ -1,11 +1,10 @@
 //! The policy.
 
-use crate::{ask::Ask, failure::Failure, print};
+use crate::{api::Api, ask::Ask, failure::Failure, print};
 use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -16,12 +15,13 @@ pub(crate) enum PolicyCommand {
     Show,
     /// List the policies there were.
     History,
-    /// Check a policy file; the control plane judges it, so that its secrets are looked at too.
+    /// Check a policy file. The control plane judges it, and the secrets it names; there is no check without one.
     Check {
         /// The policy file.
         file: PathBuf,
     },
     /// Hold a policy file against cases: [[test]] host, labels, credential, expect = "granted", "denied" or "unknown".
+    /// The control plane judges them, and changes nothing.
     Test {
         /// The policy file.
         file: PathBuf,
@@ -51,7 +51,10 @@ pub(crate) enum PolicyCommand {
         /// Why; it stands in the audit log.
         #[arg(long)]
         reason: String,
-        /// Tell what it would change, and change nothing.
+        /// The number of the version it was made on; the one in force unless given.
+        #[arg(long)]
+        on: Option<i64>,
+        /// Tell how many hosts it would touch, and change nothing.
         #[arg(long)]
         dry_run: bool,
     },
@@ -81,18 +84,24 @@ pub(crate) fn run(ask: &Ask, command: PolicyCommand) -> Result<(), Failure> {
             let why = api.post("policy/explain", &json!({"host": host, "credential": credential, "text": text}))?;
             ask.show(&why, |why| explain(&host, &credential, why));
         }
-        PolicyCommand::Apply { file, reason, dry_run } => {
-            let text = read(&file)?;
-            if dry_run {
-                show_diff(ask, &api.post("policy/diff", &json!({"text": text}))?);
-                return Ok(());
-            }
-            let on = api.get("policy").map_or(Value::from(0), |policy| policy["number"].clone());
-            let applied = api.post("policy/apply", &json!({"text": text, "on": on, "reason": reason}))?;
-            ask.show(&applied, |applied| println!("version {} is in force", applied["number"]));
+        PolicyCommand::Apply { file, reason, on, dry_run } => {
+            let on = on.map_or_else(|| in_force(&api), Ok)?;
+            let body = json!({"text": read(&file)?, "on": on, "reason": reason, "dry_run": dry_run});
+            let applied = api.post("policy/apply", &body)?;
+            let would = if dry_run { "would be" } else { "is" };
+            ask.show(&applied, |applied| println!("version {} {would} in force; {} host(s) touched", applied["number"], applied["touched"]));
         }
     }
     Ok(())
+}
+
+/// The number of the version in force; 0 where there is none.
+fn in_force(api: &Api) -> Result<i64, Failure> {
+    match api.get("policy") {
+        Ok(policy) => Ok(policy["number"].as_i64().unwrap_or(0)),
+        Err(failure) if failure.is("policy.none") => Ok(0),
+        Err(failure) => Err(failure),
+    }
 }
 
 fn show_diff(ask: &Ask, diff: &Value) {
@@ -116,48 +125,34 @@ fn explain(host: &str, credential: &str, why: &Value) {
     }
 }
 
+/// The cases of a file, which the control plane judges.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Cases {
-    test: Vec<Case>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    host: String,
-    #[serde(default)]
-    labels: BTreeMap<String, String>,
-    credential: String,
-    expect: String,
+    test: Vec<Value>,
 }
 
 fn test(ask: &Ask, file: &Path, cases: &Path) -> Result<(), Failure> {
-    let api = ask.api()?;
-    let text = read(file)?;
     let invalid =
         |cause: toml::de::Error| Failure::new("policy.cases", format!("cannot read {}", cases.display()), cause, "see pinnacectl policy test --help");
     let Cases { test } = toml::from_str(&read(cases)?).map_err(invalid)?;
-    let mut wrong = 0;
-    for case in &test {
-        let question = json!({"host": case.host, "credential": case.credential, "labels": case.labels, "text": text});
-        let decision = print::text(&api.post("policy/explain", &question)?, "decision");
-        let holds = decision == case.expect;
-        wrong += usize::from(!holds);
-        println!(
-            "{} {} for {} {:?}: {decision}, expected {}",
-            if holds { "ok   " } else { "WRONG" },
-            case.credential,
-            case.host,
-            case.labels,
-            case.expect
-        );
-    }
-    if wrong == 0 {
-        println!("{} case(s) hold", test.len());
+    let tested = ask.api()?.post("policy/test", &json!({"text": read(file)?, "cases": test}))?;
+    ask.show(&tested, |tested| {
+        let row = |case: &Value| {
+            let member = |name| print::text(case, name);
+            let mark = if case["holds"] == true { "ok" } else { "WRONG" };
+            vec![mark.into(), member("host"), member("credential"), member("expect"), member("decision")]
+        };
+        print::table(&["", "HOST", "CREDENTIAL", "EXPECTED", "DECISION"], print::items(tested, "cases").map(row).collect());
+        if tested["failed"] == 0 {
+            println!("{} case(s) hold", test.len());
+        }
+    });
+    if tested["failed"] == 0 {
         return Ok(());
     }
-    Err(Failure::new("policy.case", format!("{wrong} of {} cases do not hold", test.len()), "see above", "correct the policy or the cases"))
+    let error = format!("{} of {} cases do not hold", tested["failed"], test.len());
+    Err(Failure::new("policy.case", error, "the policy decides otherwise", "correct the policy or the cases"))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

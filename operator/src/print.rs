@@ -1,5 +1,6 @@
 //! What a person reads: aligned columns, and times as RFC 3339 has them.
 
+use crate::failure::harmless;
 use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -11,6 +12,7 @@ pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>) {
     }
     let headings = headings.iter().map(|heading| (*heading).to_string()).collect();
     let all: Vec<Vec<String>> = std::iter::once(headings).chain(rows).collect();
+    let all: Vec<Vec<String>> = all.into_iter().map(|row| row.iter().map(|cell| harmless(cell)).collect()).collect();
     let columns = all.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| all.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();

@@ -128,6 +128,24 @@ fn an_issued_identity_holds_under_the_ca_and_is_private() {
 }
 
 #[test]
+fn an_operators_identity_says_the_role_and_is_private() {
+    let domain = domain("operator");
+    for role in ["viewer", "operator", "admin"] {
+        let out = format!("{role}.pem");
+        succeeds(&domain, &["operator", "issue", "--domain", ".", "--name", "ann", "--role", role, "--out", &out]);
+        assert_eq!(fs::metadata(domain.join(&out)).unwrap().permissions().mode() & 0o777, 0o600);
+        let shown = Command::new("openssl").args(["x509", "-noout", "-text", "-in", &out]).current_dir(&domain).output().unwrap();
+        assert!(text(&shown).contains(&format!("URI:spiffe://example.org/operator/{role}/ann\n")), "{shown:?}");
+        fails(&domain, &["operator", "issue", "--domain", ".", "--name", "ann", "--role", role, "--out", &out], "operator.not-issued");
+    }
+    fails(&domain, &["operator", "issue", "--domain", ".", "--name", "ann", "--role", "root", "--out", "no.pem"], "usage");
+    for name in ["", "a/b", "Ann", "../ann"] {
+        fails(&domain, &["operator", "issue", "--domain", ".", "--name", name, "--role", "viewer", "--out", "no.pem"], "operator.not-issued");
+    }
+    assert!(!domain.join("no.pem").exists());
+}
+
+#[test]
 fn an_identity_is_never_overwritten_and_needs_a_name() {
     let domain = domain("no-issue");
     put(&domain, "identity.pem", b"earlier");

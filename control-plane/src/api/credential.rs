@@ -92,6 +92,12 @@ fn refusal(host: &HostId, name: &str, not_issued: &NotIssued) -> Reply {
             let words = ["the credential is not for this host", because.as_str(), "label the host, or change the policy"];
             reply::refuse(StatusCode::FORBIDDEN, "policy.label-missing", words)
         }
+        NotIssued::NotItsOwn(subject) => {
+            tracing::error!(event = "refused", code = "policy.subject", host = %host, credential = name, subject);
+            let because = format!("the policy makes the subject {subject:?}, which is not for {host} to have");
+            let words = ["the credential was not issued", because.as_str(), "correct the credential's subject, or the host's labels"];
+            reply::refuse(StatusCode::FORBIDDEN, "policy.subject", words)
+        }
     }
 }
 

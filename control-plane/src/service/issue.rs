@@ -67,6 +67,8 @@ pub(crate) enum NotIssued {
     KeyNotTaken,
     /// The policy speaks of a label that the host does not have.
     NoLabel(String),
+    /// The subject that the policy makes would pass for somebody else.
+    NotItsOwn(String),
 }
 
 impl From<Unsigned> for NotIssued {
@@ -112,14 +114,30 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
 
 fn token(jwt: &Jwt, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<String, NotIssued> {
     let subject = jwt.subject.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel)?;
+    let subject = its_own(subject, asked.host)?;
     let claims = jwt::Claims { issuer: makers.issuer, subject: &subject, audience: &jwt.audience, issued_at: asked.now, expires_at, id: &asked.id };
     Ok(jwt::sign(makers.signers.of(jwt.algorithm).ok_or(NotIssued::NoKey)?, &claims)?)
+}
+
+/// Names of hosts and operators are what our own doors let in by. A subject is made of labels too, which take a lesser role to set
+/// than the policy, so none may turn out as another host or as an operator.
+fn its_own(subject: String, host: &HostId) -> Result<String, NotIssued> {
+    let path = in_trust_domain(&subject, host).unwrap_or_default();
+    let kept = ["host/", "operator/"].iter().any(|kind| path.starts_with(kind));
+    if kept && subject != host.to_string() { Err(NotIssued::NotItsOwn(subject)) } else { Ok(subject) }
+}
+
+fn in_trust_domain<'a>(uri: &'a str, host: &HostId) -> Option<&'a str> {
+    uri.strip_prefix("spiffe://")?.strip_prefix(host.trust_domain())?.strip_prefix('/')
 }
 
 /// The SPIFFE X.509-SVID specification, sections 2 to 4: one URI, no CA, `digitalSignature`.
 fn svid(x509: &X509, key: &PublicKey, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<Vec<(String, String)>, NotIssued> {
     let fill = |template: &super::policy::Template| template.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel);
-    let uri = fill(&x509.subject)?;
+    let uri = its_own(fill(&x509.subject)?, asked.host)?;
+    if in_trust_domain(&uri, asked.host).is_none() {
+        return Err(NotIssued::NotItsOwn(uri));
+    }
     let dns_names = x509.dns_names.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
     let starts = asked.now.saturating_sub(ca::BACKDATED_SECONDS);
     let leaf = ca::Leaf { uri: &uri, dns_names: &dns_names, common_name: asked.host.host(), server: true, starts, ends: expires_at };

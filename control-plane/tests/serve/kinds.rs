@@ -190,3 +190,36 @@ fn a_secret_comes_from_a_program_and_a_program_that_fails_brings_nothing() {
     let left = Command::new("pgrep").args(["-f", &domain.path("hangs").display().to_string()]).output().unwrap();
     assert!(left.stdout.is_empty(), "what it started is ended too");
 }
+
+/// SPIRE, Cure53 SPI-01-004: the subject was not checked. An operator may label hosts and not write policy, so no label may make a
+/// host pass for another one, or for an operator, at our own doors.
+#[test]
+fn no_label_makes_a_subject_that_passes_for_an_operator_or_another_host() {
+    let domain = domain();
+    let grant = |name: &str, kind: &str, subject: &str| format!("[[credential]]\nname = {name:?}\n{kind}\nsubject = {subject:?}\nhosts = [\"*\"]\n");
+    let labelled = "spiffe://{trust_domain}/{label.kind}/{label.name}";
+    let (svid, token) = ("kind = \"x509\"", "kind = \"jwt\"\naudience = [\"a\"]");
+    let policy = [grant("svid", svid, labelled), grant("token", token, labelled), grant("abroad", svid, "spiffe://example.com/{host}")];
+    fs::write(domain.path("policy.toml"), policy.concat()).unwrap();
+    let server = Server::start(&domain);
+    let web = domain.host("web-1");
+    let issued = |kind: &str, name: &str| {
+        let asked = format!(r#"{{"names":["web-1"],"action":"label","labels":{{"kind":"{kind}","name":"{name}"}},"reason":"a test"}}"#);
+        let label = || server.operate(&domain.path("operators/admin.pem"), "/v1/operators/hosts/change", Some(&asked)).status == 200;
+        crate::rig::eventually("the host on record", label);
+        let svid = keyed(&server, &web, "svid", false);
+        let token = server.curl(&web, "/v1/credentials/token", &[]);
+        for body in [&svid.2, &token.body] {
+            assert!(body.contains("\"code\":\"policy.subject\"") || body.contains("\"kind\""), "{body}");
+        }
+        (svid.1, token.status)
+    };
+    assert_eq!(server.curl(&web, "/v1/credentials/token", &[]).text("code"), "policy.label-missing");
+    for (kind, name) in [("operator/admin", "ann"), ("operator", "admin/ann"), ("host", "web-2"), ("host", "web-1/x")] {
+        assert_eq!(issued(kind, name), (403, 403), "{kind} {name}");
+    }
+    for (kind, name) in [("host", "web-1"), ("app", "web"), ("hosts", "web-2"), ("operators", "ann")] {
+        assert_eq!(issued(kind, name), (200, 200), "{kind} {name}");
+    }
+    assert_eq!(keyed(&server, &web, "abroad", false).1, 403, "an X.509-SVID is of its own trust domain");
+}

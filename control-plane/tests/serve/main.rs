@@ -7,6 +7,5 @@ mod go;
 mod hostile;
 mod kinds;
 mod lifecycle;
-mod operators;
 mod rig;
 mod tls;

@@ -27,11 +27,12 @@ pub fn exported(body: &str, hash: &Hash) -> String {
     format!("{open},\"hash\":\"{}\"}}", hex_encode(hash))
 }
 
-/// The record and the hash in an exported line.
+/// The record and the hash in an exported line. A line has one spelling: what does not give the same line again is none.
 #[must_use]
 pub fn imported(line: &str) -> Option<(String, Hash)> {
     let (open, hash) = line.strip_suffix("\"}")?.rsplit_once(",\"hash\":\"")?;
-    Some((format!("{open}}}"), hex_decode(hash)?.try_into().ok()?))
+    let (body, hash) = (format!("{open}}}"), hex_decode(hash)?.try_into().ok()?);
+    (exported(&body, &hash) == line).then_some((body, hash))
 }
 
 /// The bytes that a checkpoint's signature covers.
@@ -55,6 +56,38 @@ pub struct Checkpoint {
     pub signature: [u8; 64],
 }
 
+impl Checkpoint {
+    /// As it is exported, behind the records.
+    #[must_use]
+    pub fn exported(&self, writer: &str) -> String {
+        let members = [
+            ("writer", writer.into()),
+            ("checkpoint", self.number.into()),
+            ("hash", hex_encode(&self.hash).into()),
+            ("time", self.time.into()),
+            ("key", self.key.as_str().into()),
+            ("signature", hex_encode(&self.signature).into()),
+        ];
+        json::object(members).to_string()
+    }
+
+    /// The writer and its checkpoint in an exported line, which has one spelling, too.
+    #[must_use]
+    pub fn imported(line: &str) -> Option<(String, Self)> {
+        let value = json::parse(line.as_bytes()).ok()?;
+        let text = |key| value.get(key).and_then(Value::as_str);
+        let checkpoint = Self {
+            number: value.get("checkpoint")?.as_i64()?,
+            hash: hex_decode(text("hash")?)?.try_into().ok()?,
+            time: value.get("time")?.as_i64()?,
+            key: text("key")?.to_string(),
+            signature: hex_decode(text("signature")?)?.try_into().ok()?,
+        };
+        let writer = text("writer")?.to_string();
+        (checkpoint.exported(&writer) == line).then_some((writer, checkpoint))
+    }
+}
+
 /// What was found of one writer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chain {
@@ -62,6 +95,8 @@ pub struct Chain {
     pub number: i64,
     /// Its hash.
     pub hash: Hash,
+    /// The line it stands in, from 1; 0 where there is none.
+    pub line: usize,
     /// Where the log says that the chain ends.
     pub checkpoint: Option<Checkpoint>,
     /// The hash of the record that the checkpoint is about.
@@ -85,21 +120,24 @@ pub fn follow<'a>(lines: impl Iterator<Item = &'a str> + Clone, seal: Seal) -> R
     let mut chains: BTreeMap<String, Chain> = BTreeMap::new();
     let numbered = |lines| core::iter::zip(1.., lines);
     for (line, text) in numbered(lines.clone()) {
-        if let Some((writer, checkpoint)) = checkpoint(text) {
-            chains.entry(writer).or_default().checkpoint = Some(checkpoint);
+        if let Some((writer, checkpoint)) = Checkpoint::imported(text) {
+            let chain = chains.entry(writer).or_default();
+            if chain.checkpoint.replace(checkpoint).is_some() {
+                return Err(Broken { line, because: "a second checkpoint of the same writer: one was added".to_string() });
+            }
         } else if imported(text).is_none() {
             return Err(Broken { line, because: "it is neither a record nor a checkpoint".to_string() });
         }
     }
     for (line, text) in numbered(lines) {
-        if let Some((body, hash)) = imported(text).filter(|_| checkpoint(text).is_none()) {
-            step(&mut chains, &body, &hash, seal).map_err(|because| Broken { line, because })?;
+        if let Some((body, hash)) = imported(text).filter(|_| Checkpoint::imported(text).is_none()) {
+            step(&mut chains, line, &body, &hash, seal).map_err(|because| Broken { line, because })?;
         }
     }
     Ok(chains)
 }
 
-fn step(chains: &mut BTreeMap<String, Chain>, body: &str, hash: &Hash, seal: Seal) -> Result<(), String> {
+fn step(chains: &mut BTreeMap<String, Chain>, line: usize, body: &str, hash: &Hash, seal: Seal) -> Result<(), String> {
     let value = json::parse(body.as_bytes()).map_err(|error| format!("it is not JSON: {error}"))?;
     let writer = value.get("writer").and_then(Value::as_str).ok_or("it names no writer")?;
     let number = value.get("number").and_then(Value::as_i64).ok_or("it has no number")?;
@@ -110,24 +148,11 @@ fn step(chains: &mut BTreeMap<String, Chain>, body: &str, hash: &Hash, seal: Sea
     if seal(&chain.hash, body.as_bytes()) != *hash {
         return Err(format!("record {number} of {writer} is not what was sealed: it or one before it was changed"));
     }
-    (chain.number, chain.hash) = (number, *hash);
+    (chain.number, chain.hash, chain.line) = (number, *hash, line);
     if chain.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.number == number) {
         chain.vouched = Some(*hash);
     }
     Ok(())
-}
-
-fn checkpoint(line: &str) -> Option<(String, Checkpoint)> {
-    let value = json::parse(line.as_bytes()).ok()?;
-    let text = |key| value.get(key).and_then(Value::as_str);
-    let checkpoint = Checkpoint {
-        number: value.get("checkpoint")?.as_i64()?,
-        hash: hex_decode(text("hash")?)?.try_into().ok()?,
-        time: value.get("time")?.as_i64()?,
-        key: text("key")?.to_string(),
-        signature: hex_decode(text("signature")?)?.try_into().ok()?,
-    };
-    Some((text("writer")?.to_string(), checkpoint))
 }
 
 #[cfg(test)]

@@ -2,10 +2,14 @@
 
 use super::{
     Answer, Desk,
-    model::{AskAudit, AuditPiece, AuditPlace, AuditRecords, ExportAudit},
+    model::{AskAudit, AskIssued, AuditPiece, AuditPlace, AuditRecords, Checkpoints, ExportAudit, IssuedLine, IssuedView},
     refuse,
 };
-use crate::store::{Error, Reader};
+use crate::{
+    api::now,
+    service::policy::LIFETIME_SECONDS_MAX,
+    store::{Error, Reader},
+};
 use hyper::StatusCode;
 use serde_json::Value;
 
@@ -45,14 +49,45 @@ fn mentions(record: &Value, host: &str) -> bool {
     record.get("hosts").and_then(Value::as_str).is_some_and(|hosts| hosts.split(' ').any(|name| name == host))
 }
 
+/// What a host was issued that has not ended.
+pub(super) async fn issued(desk: Desk, asked: AskIssued) -> Answer<IssuedView> {
+    let now = now();
+    let host = asked.host.clone();
+    let credentials = read(&desk, move |store| {
+        let mut credentials = Vec::new();
+        store.newest_records(now - LIFETIME_SECONDS_MAX, |line| {
+            credentials.extend(serde_json::from_str(line).ok().and_then(|record| held(&record, &host, now)));
+            credentials.len() < FOUND_MAX
+        })?;
+        Ok(credentials)
+    })
+    .await?;
+    Ok(IssuedView { version: 1, host: asked.host, credentials })
+}
+
+fn held(record: &Value, host: &str, now: i64) -> Option<IssuedLine> {
+    let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().to_string();
+    let seconds = |name: &str| record.get(name).and_then(Value::as_i64);
+    let expires_at = seconds("expires_at").filter(|ends| *ends > now)?;
+    (names(record, "event", "issued") && names(record, "host", host)).then(|| IssuedLine {
+        credential: text("credential"),
+        kind: text("kind"),
+        issued_at: seconds("time").unwrap_or_default(),
+        expires_at,
+        id: text("jti"),
+    })
+}
+
 /// The log, piece by piece.
 pub(super) async fn export(desk: Desk, asked: ExportAudit) -> Answer<AuditPiece> {
-    let (mut lines, last) = read(&desk, move |store| store.records_after(&asked.writer, asked.number, PIECE)).await?;
-    let next = last.map(|(writer, number)| AuditPlace { writer, number });
-    if next.is_none() {
-        lines.extend(read(&desk, |store| store.checkpoints()).await?);
-    }
-    Ok(AuditPiece { version: 1, lines, next })
+    let limit = asked.limit.clamp(1, PIECE);
+    let (lines, last) = read(&desk, move |store| store.records_after(&asked.writer, asked.number, limit)).await?;
+    Ok(AuditPiece { version: 1, lines, next: last.map(|(writer, number)| AuditPlace { writer, number }) })
+}
+
+/// Where it ends.
+pub(super) async fn checkpoints(desk: Desk) -> Answer<Checkpoints> {
+    Ok(Checkpoints { version: 1, lines: read(&desk, |store| store.checkpoints()).await? })
 }
 
 /// Reads the store where it holds nobody up.

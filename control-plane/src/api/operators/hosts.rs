@@ -1,12 +1,12 @@
 //! Hosts on record.
 
 use super::{
-    Answer, Desk, invalid,
-    model::{Action, ChangeHosts, Done, FindHosts, HostView, Hosts, RegisterHost, Touched},
+    Answer, Desk, aside, invalid,
+    model::{Action, ChangeHosts, FindHosts, HostView, Hosts, RegisterHost, Touched},
     refuse,
 };
 use crate::{
-    api::ControlPlane,
+    api::{ControlPlane, Reply},
     registry::Known,
     service::{
         host::{Approval, Fingerprint, Host, Labels, Status, check_labels},
@@ -19,11 +19,11 @@ use protocol::{
     identity::{HostId, is_name},
     membership::PublicKey,
 };
+use std::collections::BTreeSet;
 
 const LIST_MAX: usize = 1000;
 /// Hosts that one commit changes; more of them take several.
 const BATCH: usize = 500;
-const NAMES_SHOWN: usize = 100;
 
 /// Lists some.
 pub(super) async fn find(desk: Desk, asked: FindHosts) -> Answer<Hosts> {
@@ -38,28 +38,33 @@ pub(super) async fn find(desk: Desk, asked: FindHosts) -> Answer<Hosts> {
             && asked.status.as_deref().is_none_or(|status| status == host.status.name())
             && (!asked.waits || host.approval == Approval::Waiting)
     };
-    let found: Vec<_> = plane.registry.hosts().into_iter().filter(fits).collect();
+    let found: Vec<_> = aside(|| plane.registry.hosts().into_iter().filter(fits).collect());
     let total = found.len();
     let hosts = found.into_iter().take(asked.limit.min(LIST_MAX)).map(|(name, known)| view(plane, name, &known.value)).collect();
     Ok(Hosts { version: 1, hosts, total })
 }
 
 /// Registers a host's key before it comes.
-pub(super) async fn register(desk: Desk, asked: RegisterHost) -> Answer<Done> {
+pub(super) async fn register(desk: Desk, asked: RegisterHost) -> Answer<Touched> {
     let key = PublicKey::parse(&asked.key).ok_or_else(|| invalid("the key is not 32 bytes in hexadecimal"))?;
     if !is_name(&asked.name) {
         return Err(invalid("the name is no host's"));
     }
     check_labels(&asked.labels).map_err(|because| invalid(&because))?;
-    desk.change(|plane| {
+    desk.change(asked.dry_run, |plane| {
         let known = plane.registry.host(&asked.name);
         let record = known.as_ref().map(|known| (*known.value).clone()).unwrap_or_default();
-        if record.key.is_some() && record.status != Status::Evicted {
-            return Err(refuse(StatusCode::CONFLICT, "host.known", "the host has a key already", "evict the host first"));
+        if !(record.status == Status::Evicted || record.status == Status::Active && record.key.is_none()) {
+            return Err(refuse(StatusCode::CONFLICT, "host.known", "the host has a key already, or is put out", "evict the host first"));
         }
-        let record = Host { key: Some(Fingerprint::of(&key.spki())), next_key: None, labels: asked.labels.clone(), status: Status::Active, ..record };
+        let key = Some(Fingerprint::of(&key.spki()));
+        let record = Host { key, labels: asked.labels.clone(), newest_certificate: record.newest_certificate, ..Host::default() };
         let event = desk.event("host-registered", &asked.reason)?.with("host", asked.name.as_str());
-        Ok((event, vec![changed(asked.name.clone(), known.map_or(0, |known| known.revision), &record)], Done { version: 1, done: true }))
+        Ok((
+            event,
+            vec![changed(asked.name.clone(), known.map_or(0, |known| known.revision), &record)],
+            Touched::hosts(std::slice::from_ref(&asked.name), asked.dry_run),
+        ))
     })
     .await
 }
@@ -74,14 +79,18 @@ pub(super) async fn change(desk: Desk, asked: ChangeHosts) -> Answer<Touched> {
     }
     check_labels(&asked.labels).map_err(|because| invalid(&because))?;
     desk.event("checked", &asked.reason)?;
-    let names = selected(&desk.plane, &asked)?;
+    let names = aside(|| selected(&desk.plane, &asked))?;
     if !asked.dry_run {
-        for batch in names.chunks(BATCH) {
-            change_batch(&desk, &asked, batch).await?;
+        for (batch, before) in names.chunks(BATCH).zip((0..).step_by(BATCH)) {
+            change_batch(&desk, &asked, batch).await.map_err(|refusal| if before == 0 { refusal } else { in_part(before, names.len()) })?;
         }
     }
-    let hosts = names.iter().take(NAMES_SHOWN).cloned().collect();
-    Ok(Touched { version: 1, touched: names.len(), hosts, dry_run: asked.dry_run })
+    Ok(Touched::hosts(&names, asked.dry_run))
+}
+
+fn in_part(done: usize, all: usize) -> Box<Reply> {
+    let because = format!("{done} of {all} hosts were changed, and then it could not go on");
+    refuse(StatusCode::SERVICE_UNAVAILABLE, "hosts.in-part", &because, "say the same again: it touches only those that are left")
 }
 
 /// The hosts that the change would touch: those that it changes.
@@ -91,14 +100,15 @@ fn selected(plane: &ControlPlane, asked: &ChangeHosts) -> Answer<Vec<String>> {
         plane.registry.hosts().into_iter().filter(|(_, known)| has(&known.value, &asked.with_labels)).collect()
     } else {
         let find = |name: &String| plane.registry.host(name).map(|known| (name.clone(), known)).ok_or_else(|| unknown(name));
-        asked.names.iter().map(find).collect::<Answer<Vec<_>>>()?
+        let names: BTreeSet<&String> = asked.names.iter().collect();
+        names.into_iter().map(find).collect::<Answer<Vec<_>>>()?
     };
     let changes = |(_, known): &(String, Known<Host>)| after(&known.value, asked) != *known.value;
     Ok(chosen.into_iter().filter(changes).map(|(name, _)| name).collect())
 }
 
 async fn change_batch(desk: &Desk, asked: &ChangeHosts, names: &[String]) -> Answer<()> {
-    desk.change(|plane| {
+    desk.change(false, |plane| {
         let mut event = desk.event(event_of(asked.action), &asked.reason)?;
         event = event.with("hosts", names.join(" "));
         let known = names.iter().filter_map(|name| Some((name, plane.registry.host(name)?)));

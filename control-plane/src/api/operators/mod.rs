@@ -28,7 +28,7 @@ use std::{
 };
 
 const BODY_BYTES_MAX: usize = 1 << 20;
-const REASON_BYTES_MAX: usize = 500;
+const REASON_CHARACTERS_MAX: usize = 500;
 /// How often a change is made again that somebody else has overtaken.
 const TRIES: u32 = 4;
 
@@ -69,9 +69,17 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         post("/v1/operators/policy/check", Viewer, "Whether a policy means something", policy::check),
         post("/v1/operators/policy/diff", Viewer, "What a policy would change for the hosts on record", policy::diff),
         post("/v1/operators/policy/explain", Viewer, "Why a host may or may not have a credential", policy::explain),
+        post("/v1/operators/policy/test", Viewer, "Whether a policy says what it should to some cases", policy::test),
         post("/v1/operators/policy/apply", Admin, "Puts a policy in force on every replica", policy::apply),
         post("/v1/operators/audit/find", Viewer, "Audit records, newest first", audit::find),
+        post("/v1/operators/audit/issued", Viewer, "What a host was issued that has not ended", audit::issued),
         post("/v1/operators/audit/export", Admin, "The audit log, piece by piece, for offline verification", audit::export),
+        get(
+            "/v1/operators/audit/checkpoints",
+            Admin,
+            "Where the audit log ends, signed; they stand behind an export's last record",
+            audit::checkpoints,
+        ),
         post("/v1/operators/operators/ban", Admin, "Lets an operator in no more, or again", status::ban),
     ]
 });
@@ -83,7 +91,7 @@ where
     Fut: Future<Output = Answer<O>> + Send + 'static,
 {
     let answer = move |desk: Desk, _: Bytes| -> Answering { Box::pin(async move { encode(&answer(desk).await?) }) };
-    Route { method: Method::GET, path, role, about, request: None, response: O::json_schema, answer: Box::new(answer) }
+    Route { method: Method::GET, path, role, about, request: None, response: |shapes| shapes.subschema_for::<O>(), answer: Box::new(answer) }
 }
 
 fn post<I, O, F, Fut>(path: &'static str, role: Role, about: &'static str, answer: F) -> Route
@@ -93,13 +101,24 @@ where
     F: Fn(Desk, I) -> Fut + Copy + Send + Sync + 'static,
     Fut: Future<Output = Answer<O>> + Send + 'static,
 {
-    let answer = move |desk: Desk, body: Bytes| -> Answering {
-        Box::pin(async move {
-            let asked = serde_json::from_slice(&body).map_err(|error| invalid(&error.to_string()))?;
-            encode(&answer(desk, asked).await?)
-        })
-    };
-    Route { method: Method::POST, path, role, about, request: Some(I::json_schema), response: O::json_schema, answer: Box::new(answer) }
+    let answer = move |desk: Desk, body: Bytes| -> Answering { Box::pin(async move { encode(&answer(desk, decode(&body)?).await?) }) };
+    Route {
+        method: Method::POST,
+        path,
+        role,
+        about,
+        request: Some(|shapes| shapes.subschema_for::<I>()),
+        response: |shapes| shapes.subschema_for::<O>(),
+        answer: Box::new(answer),
+    }
+}
+
+/// A list would be taken for the members in their order, and the document knows no such thing.
+fn decode<I: DeserializeOwned>(body: &[u8]) -> Answer<I> {
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(invalid("it is no JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|error| invalid(&error.to_string()))
 }
 
 fn encode(value: &impl Serialize) -> Answer<String> {
@@ -168,16 +187,19 @@ impl Desk {
     /// What happened, by whom and why.
     fn event(&self, what: &str, reason: &str) -> Answer<Event> {
         let reason = reason.trim();
-        if reason.is_empty() || reason.len() > REASON_BYTES_MAX || reason.chars().any(char::is_control) {
-            return Err(invalid(&format!("the reason must be 1 to {REASON_BYTES_MAX} bytes in one line")));
+        if reason.is_empty() || reason.chars().count() > REASON_CHARACTERS_MAX || reason.chars().any(char::is_control) {
+            return Err(invalid(&format!("the reason must be 1 to {REASON_CHARACTERS_MAX} characters in one line")));
         }
         Ok(Event::new(what, now()).with("by", self.operator.to_string()).with("reason", reason))
     }
 
-    /// Makes the changes that `plan` finds on what is known, and again if somebody else was faster.
-    async fn change<T>(&self, mut plan: impl FnMut(&ControlPlane) -> Answer<(Event, Vec<Change>, T)>) -> Answer<T> {
+    /// Makes the changes that `plan` finds on what is known, and again if somebody else was faster. A dry run only plans.
+    async fn change<T>(&self, dry_run: bool, mut plan: impl FnMut(&ControlPlane) -> Answer<(Event, Vec<Change>, T)>) -> Answer<T> {
         for _ in 0..TRIES {
             let (event, changes, outcome) = plan(&self.plane)?;
+            if dry_run {
+                return Ok(outcome);
+            }
             match self.plane.change(event, changes).await {
                 Ok(()) => return Ok(outcome),
                 Err(NotWritten::Conflict) => self.plane.catch_up().await,
@@ -186,6 +208,11 @@ impl Desk {
         }
         Err(refuse(StatusCode::CONFLICT, "store.conflict", "somebody else changes the same all the time", "try again"))
     }
+}
+
+/// Does what takes long where there are many hosts, without holding up those who fetch meanwhile.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
 }
 
 fn invalid(because: &str) -> Box<Reply> {
@@ -203,7 +230,7 @@ mod tests {
 
     #[test]
     fn every_change_takes_more_than_a_viewer() {
-        let reads = ["find", "check", "diff", "explain"];
+        let reads = ["find", "check", "diff", "explain", "test", "issued"];
         for route in ROUTES.iter().filter(|route| route.method == Method::POST) {
             let reads = reads.iter().any(|word| route.path.ends_with(word));
             assert_eq!(route.role == Role::Viewer, reads, "{}", route.path);

@@ -1,16 +1,20 @@
 //! The policy.
 
 use super::{
-    Answer, Desk, invalid,
+    Answer, Desk, aside, invalid,
     model::{
-        ApplyPolicy, ExplainPolicy, Explained, PolicyApplied, PolicyChecked, PolicyDiff, PolicyHistory, PolicyLine, PolicyText, PolicyView, RuleView,
+        ApplyPolicy, CaseTested, ExplainPolicy, Explained, Outcome, PolicyApplied, PolicyCase, PolicyChecked, PolicyDiff, PolicyHistory, PolicyLine,
+        PolicyTested, PolicyText, PolicyView, RuleView, TestPolicy,
     },
     refuse,
 };
 use crate::{
     api::ControlPlane,
     reload::{self, PolicyVersion},
-    service::{Decision, Policy},
+    service::{
+        Decision, Policy,
+        host::{Labels, check_labels},
+    },
     store::{Kind, NotWritten},
 };
 use hyper::StatusCode;
@@ -18,6 +22,7 @@ use protocol::identity::HostId;
 use std::sync::Arc;
 
 const CHANGES_SHOWN: usize = 100;
+const CASES_MAX: usize = 1000;
 
 /// The one in force.
 pub(super) async fn current(desk: Desk) -> Answer<PolicyView> {
@@ -47,10 +52,14 @@ pub(super) async fn check(desk: Desk, asked: PolicyText) -> Answer<PolicyChecked
 
 /// What one would change for the hosts on record.
 pub(super) async fn diff(desk: Desk, asked: PolicyText) -> Answer<PolicyDiff> {
-    let (old, new) = (desk.plane.policy.load_full(), compile(&desk.plane, &asked.text)?);
+    aside(|| compare(&desk.plane, &asked.text))
+}
+
+fn compare(plane: &ControlPlane, text: &str) -> Answer<PolicyDiff> {
+    let (old, new) = (plane.policy.load_full(), compile(plane, text)?);
     let mut diff = PolicyDiff { version: 1, touched: 0, gained: 0, lost: 0, changes: Vec::new() };
-    for (name, known) in desk.plane.registry.hosts() {
-        let Some(id) = HostId::new(&desk.plane.trust_domain, &name) else { continue };
+    for (name, known) in plane.registry.hosts() {
+        let Some(id) = HostId::new(&plane.trust_domain, &name) else { continue };
         let labels = &known.value.labels;
         let (had, has) = (old.granted(&id, labels), new.granted(&id, labels));
         let gained = has.iter().filter(|credential| !had.contains(credential)).map(|credential| (true, credential));
@@ -74,39 +83,66 @@ pub(super) async fn explain(desk: Desk, asked: ExplainPolicy) -> Answer<Explaine
     let known = plane.registry.host(id.host());
     let status = known.as_ref().map_or("unregistered", |known| known.value.status.name());
     let labels = asked.labels.unwrap_or_else(|| known.map(|known| known.value.labels.clone()).unwrap_or_default());
-    let policy = match &asked.text {
-        Some(text) => Arc::new(compile(plane, text)?),
-        None => plane.policy.load_full(),
-    };
-    let decision = match policy.decide(&id, &labels, &asked.credential) {
-        Decision::Granted(_) => "granted",
-        Decision::Denied => "denied",
-        Decision::Unknown => "unknown",
-    };
+    let policy = policy(plane, asked.text.as_deref())?;
+    let decision = outcome(&policy, &id, &labels, &asked.credential);
     let rules = policy.explain(&id, &labels, &asked.credential).unwrap_or_default();
     let rule = |(rule, held): (String, Result<(), crate::service::policy::Mismatch>)| RuleView {
         rule,
         holds: held.is_ok(),
         because: held.err().map(|mismatch| mismatch.to_string()).unwrap_or_default(),
     };
-    Ok(Explained { version: 1, decision: decision.into(), status: status.into(), labels, rules: rules.into_iter().map(rule).collect() })
+    Ok(Explained { version: 1, decision, status: status.into(), labels, rules: rules.into_iter().map(rule).collect() })
+}
+
+/// Holds one against cases.
+pub(super) async fn test(desk: Desk, asked: TestPolicy) -> Answer<PolicyTested> {
+    if asked.cases.is_empty() || asked.cases.len() > CASES_MAX {
+        return Err(invalid(&format!("there must be 1 to {CASES_MAX} cases")));
+    }
+    let policy = policy(&desk.plane, asked.text.as_deref())?;
+    let tested = |case: PolicyCase| {
+        let id = HostId::new(&desk.plane.trust_domain, &case.host).ok_or_else(|| invalid(&format!("{:?} is no host's name", case.host)))?;
+        check_labels(&case.labels).map_err(|because| invalid(&because))?;
+        let decision = outcome(&policy, &id, &case.labels, &case.credential);
+        let PolicyCase { host, credential, expect, .. } = case;
+        Ok(CaseTested { host, credential, expect, decision, holds: decision == expect })
+    };
+    let cases = asked.cases.into_iter().map(tested).collect::<Answer<Vec<_>>>()?;
+    Ok(PolicyTested { version: 1, failed: cases.iter().filter(|case| !case.holds).count(), cases })
+}
+
+/// The policy that a text means, or the one in force.
+fn policy(plane: &ControlPlane, text: Option<&str>) -> Answer<Arc<Policy>> {
+    text.map_or_else(|| Ok(plane.policy.load_full()), |text| compile(plane, text).map(Arc::new))
+}
+
+fn outcome(policy: &Policy, id: &HostId, labels: &Labels, credential: &str) -> Outcome {
+    match policy.decide(id, labels, credential) {
+        Decision::Granted(_) => Outcome::Granted,
+        Decision::Denied => Outcome::Denied,
+        Decision::Unknown => Outcome::Unknown,
+    }
 }
 
 /// Puts one in force, on every replica.
 pub(super) async fn apply(desk: Desk, asked: ApplyPolicy) -> Answer<PolicyApplied> {
     desk.event("checked", &asked.reason)?;
-    compile(&desk.plane, &asked.text)?;
-    let number = reload::current_policy(&desk.plane).map_or(0, |version| version.number);
+    let PolicyDiff { touched, .. } = aside(|| compare(&desk.plane, &asked.text))?;
+    let number = || reload::current_policy(&desk.plane).map_or(0, |version| version.number);
+    if number() != asked.on {
+        // It may have been put in force on another replica a moment ago.
+        desk.plane.catch_up().await;
+    }
     let overtaken = || refuse(StatusCode::CONFLICT, "policy.overtaken", "another version is in force than the one it was made on", "diff again");
-    if number != asked.on {
+    if number() != asked.on {
         return Err(overtaken());
     }
     if asked.dry_run {
-        return Ok(PolicyApplied { version: 1, number: number + 1, dry_run: true });
+        return Ok(PolicyApplied { version: 1, number: asked.on + 1, touched, dry_run: true });
     }
     let by = (desk.operator.to_string(), asked.reason.trim().to_string());
-    match reload::apply_policy(&desk.plane, asked.text, by, Vec::new()).await {
-        Ok(number) => Ok(PolicyApplied { version: 1, number, dry_run: false }),
+    match reload::apply_policy(&desk.plane, asked.text, by, Some(asked.on), Vec::new()).await {
+        Ok(number) => Ok(PolicyApplied { version: 1, number, touched, dry_run: false }),
         Err(NotWritten::Conflict) => Err(overtaken()),
         Err(not_written) => Err(Box::new(crate::api::credential::unrecorded(not_written))),
     }

@@ -2,16 +2,16 @@
 
 use super::{
     Answer, Desk, invalid,
-    model::{BanOperator, Done, StatusView, WhoamiView},
+    model::{BanOperator, StatusView, StoreView, Touched, WhoamiView},
 };
 use crate::{
     api::{ControlPlane, now},
     reload,
     service::host::Approval,
-    store::{Change, Kind},
+    store::{Address, Change, Kind, Standing},
 };
 use protocol::identity::is_name;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 /// Who asks.
 pub(super) async fn whoami(desk: Desk) -> Answer<WhoamiView> {
@@ -33,17 +33,32 @@ pub(super) async fn status(desk: Desk) -> Answer<StatusView> {
         hosts,
         waiting: all.iter().filter(|(_, known)| known.value.approval == Approval::Waiting).count(),
         clones: all.iter().filter(|(_, known)| known.value.clone_seen.is_some()).count(),
+        store: store(&desk.plane),
+        draining: desk.plane.draining.load(Ordering::Relaxed),
         time: now(),
     })
 }
 
+fn store(plane: &ControlPlane) -> StoreView {
+    let kind = match plane.store {
+        Address::File(_) => "sqlite",
+        Address::Server(_) => "postgresql",
+    };
+    let (state, spooling_seconds) = match plane.log.standing() {
+        Standing::Ready => ("ready", 0),
+        Standing::Spooling(seconds) => ("spooling", seconds),
+        Standing::Closed => ("closed", 0),
+    };
+    StoreView { kind: kind.into(), state: state.into(), spooling_seconds }
+}
+
 /// Lets an operator in no more, or again.
-pub(super) async fn ban(desk: Desk, asked: BanOperator) -> Answer<Done> {
+pub(super) async fn ban(desk: Desk, asked: BanOperator) -> Answer<Touched> {
     if !is_name(&asked.name) {
         return Err(invalid("the name is no operator's"));
     }
     let what = if asked.lift { "operator-lifted" } else { "operator-banned" };
-    desk.change(|plane| {
+    desk.change(asked.dry_run, |plane| {
         let event = desk.event(what, &asked.reason)?.with("operator", asked.name.as_str());
         let known = plane.registry.other(Kind::Setting, &setting(&asked.name));
         let unchanged = known.is_some() != asked.lift;
@@ -53,7 +68,7 @@ pub(super) async fn ban(desk: Desk, asked: BanOperator) -> Answer<Done> {
             on: known.map_or(0, |known| known.revision),
             body: (!asked.lift).then(|| asked.reason.clone()),
         };
-        Ok((event, if unchanged { Vec::new() } else { vec![change] }, Done { version: 1, done: true }))
+        Ok((event, if unchanged { Vec::new() } else { vec![change] }, Touched::hosts(&[], asked.dry_run)))
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Desk, invalid,
-    model::{Done, NewToken, RevokeToken, TokenMade, TokenView, Tokens},
+    model::{NewToken, RevokeToken, TokenMade, TokenView, Tokens, Touched},
     refuse,
 };
 use crate::{
@@ -29,13 +29,14 @@ pub(super) async fn create(desk: Desk, asked: NewToken) -> Answer<TokenMade> {
     let text = base64url::encode(&chance);
     let name = name_of(&text);
     let body = serde_json::to_string(&token).map_err(|error| invalid(&error.to_string()))?;
-    desk.change(|_| {
+    desk.change(asked.dry_run, |_| {
         let event = desk.event("token-made", &asked.reason)?;
         let event = event.with("token", name.as_str()).with("hosts", token.hosts.as_str()).with("expires_at", expires_at);
         Ok((event, vec![Change { kind: Kind::Token, name: name.clone(), on: 0, body: Some(body.clone()) }], ()))
     })
     .await?;
-    Ok(TokenMade { version: 1, token: text, name, expires_at })
+    let made = !asked.dry_run;
+    Ok(TokenMade { version: 1, token: made.then_some(text), name: made.then_some(name), expires_at, touched: 0, dry_run: asked.dry_run })
 }
 
 /// All of them, without their texts.
@@ -48,13 +49,13 @@ pub(super) async fn list(desk: Desk) -> Answer<Tokens> {
 }
 
 /// Takes one back.
-pub(super) async fn revoke(desk: Desk, asked: RevokeToken) -> Answer<Done> {
-    desk.change(|plane| {
+pub(super) async fn revoke(desk: Desk, asked: RevokeToken) -> Answer<Touched> {
+    desk.change(asked.dry_run, |plane| {
         let known = plane.registry.token(&asked.name);
         let known = known.ok_or_else(|| refuse(StatusCode::NOT_FOUND, "token.unknown", "there is no such token", "pinnacectl token list"))?;
         let event = desk.event("token-revoked", &asked.reason)?.with("token", asked.name.as_str());
         let change = Change { kind: Kind::Token, name: asked.name.clone(), on: known.revision, body: None };
-        Ok((event, vec![change], Done { version: 1, done: true }))
+        Ok((event, vec![change], Touched::hosts(&[], asked.dry_run)))
     })
     .await
 }
