@@ -129,6 +129,8 @@ pub(crate) struct Files {
     pub(crate) jwt_key: PathBuf,
     /// The Ed25519 key that signs the time.
     pub(crate) time_key: PathBuf,
+    /// The Ed25519 key that signs OpenSSH certificates, if they are issued.
+    pub(crate) ssh_key: PathBuf,
     /// The Ed25519 key that signs checkpoints of the audit log.
     pub(crate) audit_key: PathBuf,
     /// Which host may have which credential.
@@ -148,6 +150,7 @@ impl Default for Files {
             server_key: "server/server.key".into(),
             jwt_key: "keys/jwt.key".into(),
             time_key: "keys/time.key".into(),
+            ssh_key: "keys/ssh.key".into(),
             audit_key: "keys/audit.key".into(),
             policy: "policy.toml".into(),
             database: "pinnaced.db".into(),
@@ -166,6 +169,7 @@ impl Files {
             server_key: dir.join(self.server_key),
             jwt_key: dir.join(self.jwt_key),
             time_key: dir.join(self.time_key),
+            ssh_key: dir.join(self.ssh_key),
             audit_key: dir.join(self.audit_key),
             policy: dir.join(self.policy),
             database: dir.join(self.database),

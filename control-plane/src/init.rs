@@ -5,7 +5,7 @@
 use crate::{
     failure::Failure,
     files::{self, Readers},
-    store,
+    issuers, store,
 };
 use aws_lc_rs::signature::Ed25519KeyPair;
 use protocol::identity::HostId;
@@ -82,11 +82,19 @@ fn make_keys(dir: &Path) -> Result<(), Failure> {
     let (time, audit) = (ed25519()?, ed25519()?);
     let time_public = format!("{}\n", protocol::hex_encode(time.public_key_raw()));
     files::make(&dir.join("keys/jwt.key"), Readers::Owner, &jwt.serialize_pem())?;
+    files::make(&dir.join("keys/ssh.key"), Readers::Owner, &ed25519()?.serialize_pem())?;
+    files::make(&dir.join("keys/ssh.pub"), Readers::Everyone, &ssh_line(&dir.join("keys/ssh.key"))?)?;
     let audit_public = format!("{}\n", protocol::hex_encode(audit.public_key_raw()));
     files::make(&dir.join("keys/time.key"), Readers::Owner, &time.serialize_pem())?;
     files::make(&dir.join("keys/time.pub"), Readers::Everyone, &time_public)?;
     files::make(&dir.join("keys/audit.key"), Readers::Owner, &audit.serialize_pem())?;
     files::make(&dir.join("keys/audit.pub"), Readers::Everyone, &audit_public)
+}
+
+/// As OpenSSH has it, for servers and clients that are to trust it.
+fn ssh_line(key: &Path) -> Result<String, Failure> {
+    let line = issuers::ssh::Ca::load(key)?.line().map_err(|_| cannot_certify(rcgen::Error::RingUnspecified))?;
+    Ok(format!("{line}\n"))
 }
 
 /// In PKCS#8 version 1 (RFC 5208), because OpenSSL reads no version 2 (RFC 5958) with a public key in it.

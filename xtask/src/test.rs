@@ -18,7 +18,15 @@ const DENY: &str = "0.20.2";
 pub(crate) fn run() -> Done {
     let steps: [Step; 7] = [
         ("tools", || {
-            need(&[("strace", "strace"), ("curl", "curl"), ("tinyproxy", "tinyproxy"), ("openssl", "openssl")]).and_then(|()| dist::prepare())
+            need(&[
+                ("strace", "strace"),
+                ("curl", "curl"),
+                ("tinyproxy", "tinyproxy"),
+                ("openssl", "openssl"),
+                ("sshd", "openssh-server"),
+                ("ssh", "openssh-client"),
+            ])
+            .and_then(|()| dist::prepare())
         }),
         ("format", || run_command(&mut cargo(&["fmt", "--all", "--check"]))),
         ("layers", layers::run),

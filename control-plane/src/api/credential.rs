@@ -39,17 +39,17 @@ fn decide_and_sign(plane: &ControlPlane, guest: &admission::Guest, name: &str, k
         Decision::Denied => return Err(Box::new(denied(host, name))),
         Decision::Unknown => return Err(Box::new(unknown(host, name))),
     };
-    let id = random_name().ok_or_else(|| Box::new(unsigned(host, name)))?;
+    let chance = chance().ok_or_else(|| Box::new(unsigned(host, name)))?;
     let key = key.map(|asked| asked.key);
-    let asked = Asked { host, labels: &guest.labels, credential: name, key, printed: None, id, now };
-    let makers = Makers { issuer: &plane.issuer, signer: plane.signer.as_ref(), ca: &plane.ca };
+    let asked = Asked { host, labels: &guest.labels, credential: name, key, printed: None, chance, now };
+    let makers = Makers { issuer: &plane.issuer, signer: plane.signer.as_ref(), ca: &plane.ca, ssh: plane.ssh.as_ref() };
     issue::issue(grant, &asked, &makers).map_err(|not_issued| Box::new(refusal(host, name, &not_issued)))
 }
 
 /// 128 bits of chance.
-fn random_name() -> Option<String> {
+fn chance() -> Option<[u8; 16]> {
     let mut bytes = [0_u8; 16];
-    aws_lc_rs::rand::fill(&mut bytes).ok().map(|()| protocol::hex_encode(&bytes))
+    aws_lc_rs::rand::fill(&mut bytes).ok().map(|()| bytes)
 }
 
 fn refusal(host: &HostId, name: &str, not_issued: &NotIssued) -> Reply {

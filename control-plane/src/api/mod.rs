@@ -43,6 +43,8 @@ pub(crate) struct ControlPlane {
     pub(crate) signer: Box<dyn Signer>,
     /// Signs certificates.
     pub(crate) ca: issuers::ca::Ca,
+    /// Signs OpenSSH certificates, if there is a key for them.
+    pub(crate) ssh: Option<issuers::ssh::Ca>,
     /// Signs the time.
     pub(crate) time: issuers::time::Key,
     /// Keeps what was issued and what was changed.

@@ -1,10 +1,11 @@
-//! What signs: tokens (JWS, ES256) and the time (Ed25519).
+//! What signs: tokens (JWS), certificates (X.509, OpenSSH), the time and the audit log.
 
 pub(crate) mod audit;
 pub(crate) mod base64url;
 pub(crate) mod ca;
 pub(crate) mod es256;
 pub(crate) mod jwt;
+pub(crate) mod ssh;
 pub(crate) mod time;
 
 /// A private key of one algorithm, wherever it lives: a file here, a hardware module elsewhere.

@@ -64,6 +64,7 @@ fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, tls::Configs),
     let signer = issuers::es256::Key::load(&files.jwt_key)?;
     let time = issuers::time::Key::load(&files.time_key)?;
     let ca = issuers::ca::Ca::load(&files.ca_certificate, &files.ca_key)?;
+    let ssh = files.ssh_key.exists().then(|| issuers::ssh::Ca::load(&files.ssh_key)).transpose()?;
     let audit = issuers::audit::Key::load(&files.audit_key)?;
     let (log, writer) = Log::open(&files.database, &config.name, config.limits.audit(), audit, Arc::clone(&metrics))?;
     let plane = ControlPlane {
@@ -74,6 +75,7 @@ fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, tls::Configs),
         registry: Registry::default(),
         signer: Box::new(signer),
         ca,
+        ssh,
         time,
         log,
         store: files.database.clone(),

@@ -2,10 +2,10 @@
 
 use super::{
     host::Labels,
-    policy::{Grant, Jwt, Kind, X509},
+    policy::{Grant, Jwt, Kind, Ssh, Template, X509},
 };
 use crate::{
-    issuers::{Signer, Unsigned, ca, jwt},
+    issuers::{Signer, Unsigned, ca, jwt, ssh},
     store::audit::Event,
 };
 use protocol::{
@@ -26,8 +26,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) key: Option<PublicKey>,
     /// What a program that knows the secret has printed.
     pub(crate) printed: Option<Vec<(String, String)>>,
-    /// The `jti`.
-    pub(crate) id: String,
+    /// Chance that nobody else has had: the `jti`, and the number of a certificate.
+    pub(crate) chance: [u8; 16],
     /// Seconds since 1970.
     pub(crate) now: i64,
 }
@@ -40,6 +40,8 @@ pub(crate) struct Makers<'a> {
     pub(crate) signer: &'a dyn Signer,
     /// Certificates.
     pub(crate) ca: &'a ca::Ca,
+    /// OpenSSH certificates.
+    pub(crate) ssh: Option<&'a ssh::Ca>,
 }
 
 /// What an issue brings.
@@ -78,7 +80,7 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
         (Kind::Fields(fields), None) => (answer::Kind::Secret, String::new(), fields.clone()),
         (Kind::Program(_), None) => (answer::Kind::Secret, String::new(), asked.printed.clone().ok_or(NotIssued::Unsigned)?),
         (Kind::X509(x509), Some(key)) => (answer::Kind::X509, String::new(), svid(x509, &key, asked, expires_at, makers)?),
-        (Kind::Ssh(_), Some(_)) => return Err(NotIssued::Unsigned),
+        (Kind::Ssh(ssh), Some(key)) => (answer::Kind::Ssh, String::new(), ssh_certificate(ssh, &key, asked, expires_at, makers)?),
         (Kind::X509(_) | Kind::Ssh(_), None) => return Err(NotIssued::KeyNeeded),
         (Kind::Jwt(_) | Kind::Fields(_) | Kind::Program(_), Some(_)) => return Err(NotIssued::KeyNotTaken),
     };
@@ -87,7 +89,7 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
         .with("host", asked.host.host())
         .with("credential", asked.credential)
         .with("kind", kind.name())
-        .with("jti", asked.id.as_str())
+        .with("jti", protocol::hex_encode(&asked.chance))
         .with("expires_at", expires_at);
     let answer = Answer {
         credential: asked.credential.into(),
@@ -105,18 +107,39 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
 }
 
 fn token(jwt: &Jwt, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<String, NotIssued> {
-    let subject = jwt.subject.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel)?;
-    let claims = jwt::Claims { issuer: makers.issuer, subject: &subject, audience: &jwt.audience, issued_at: asked.now, expires_at, id: &asked.id };
+    let subject = fill(&jwt.subject, asked)?;
+    let id = protocol::hex_encode(&asked.chance);
+    let claims = jwt::Claims { issuer: makers.issuer, subject: &subject, audience: &jwt.audience, issued_at: asked.now, expires_at, id: &id };
     Ok(jwt::sign(makers.signer, &claims)?)
 }
 
 /// The SPIFFE X.509-SVID specification, sections 2 to 4: one URI, no CA, `digitalSignature`.
 fn svid(x509: &X509, key: &PublicKey, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<Vec<(String, String)>, NotIssued> {
-    let fill = |template: &super::policy::Template| template.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel);
-    let uri = fill(&x509.subject)?;
-    let dns_names = x509.dns_names.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
+    let uri = fill(&x509.subject, asked)?;
+    let dns_names = x509.dns_names.iter().map(|name| fill(name, asked)).collect::<Result<Vec<_>, _>>()?;
     let starts = asked.now.saturating_sub(ca::BACKDATED_SECONDS);
     let leaf = ca::Leaf { uri: &uri, dns_names: &dns_names, common_name: asked.host.host(), server: true, starts, ends: expires_at };
     let certificates = makers.ca.sign(&leaf, key)?;
     Ok(vec![("certificates".into(), certificates), ("bundle".into(), makers.ca.pem().into())])
+}
+
+/// A server's or a user's; what a client or a server must trust comes with it.
+fn ssh_certificate(ssh: &Ssh, key: &PublicKey, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<Vec<(String, String)>, NotIssued> {
+    let ca = makers.ssh.ok_or(NotIssued::Unsigned)?;
+    let principals = ssh.principals.iter().map(|name| fill(name, asked)).collect::<Result<Vec<_>, _>>()?;
+    let leaf = ssh::Leaf {
+        user: ssh.user,
+        key_id: &asked.host.to_string(),
+        principals: &principals,
+        options: &ssh.extensions,
+        chance: asked.chance,
+        starts: asked.now.saturating_sub(ca::BACKDATED_SECONDS),
+        ends: expires_at,
+    };
+    let authority = if ssh.user { ca.line()? } else { format!("@cert-authority * {}", ca.line()?) };
+    Ok(vec![("certificate".into(), ca.sign(&leaf, key)?), ("authority".into(), authority)])
+}
+
+fn fill(template: &Template, asked: &Asked<'_>) -> Result<String, NotIssued> {
+    template.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel)
 }

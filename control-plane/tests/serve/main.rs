@@ -4,6 +4,8 @@
 mod credentials;
 mod go;
 mod hostile;
+mod keyed;
 mod lifecycle;
 mod rig;
+mod ssh;
 mod tls;

@@ -80,7 +80,7 @@ pub(crate) struct Ssh {
     pub(crate) user: bool,
     /// The names it is good for.
     pub(crate) principals: Vec<Template>,
-    /// What a user's certificate permits.
+    /// What a user's certificate permits, and as `NAME=DATA` what it is confined to.
     pub(crate) extensions: Vec<String>,
 }
 
