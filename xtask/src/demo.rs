@@ -78,11 +78,7 @@ impl Demo {
         self.breaks(&agent)?;
         let audit = output(tool("pinnaced").args(["audit", "--dir", &domain]))?;
         let records: Vec<&str> = audit.lines().filter(|line| line.contains("\"event\":\"issued\"")).collect();
-        self.say(&format!(
-            "the audit log, a chain of hashes, holds {} issued credentials; the last:\n          {}",
-            records.len(),
-            records.last().copied().unwrap_or_default()
-        ));
+        self.say(&format!("the audit log, a chain of hashes, holds {} issued credentials; the last:\n          {}", records.len(), records.last().copied().unwrap_or_default()));
         if records.len() != RUNS {
             return Err(format!("{RUNS} credentials were fetched, and the audit log holds {} of them", records.len()));
         }
