@@ -47,6 +47,8 @@ pub(crate) struct Limits {
     pub(crate) connections: u32,
     /// Requests answered at one time; one more gets a 503 with Retry-After.
     pub(crate) requests: u32,
+    /// Programs run at one time for secrets; one more waits, and its deadline runs.
+    pub(crate) programs: u32,
     handshake_seconds: u64,
     header_seconds: u64,
     connection_seconds: u64,
@@ -61,6 +63,7 @@ impl Default for Limits {
         Self {
             connections: 1000,
             requests: 256,
+            programs: 8,
             handshake_seconds: 10,
             header_seconds: 5,
             connection_seconds: 60,
@@ -208,7 +211,7 @@ impl Config {
         if !raw.issuer.starts_with("https://") || raw.issuer.ends_with('/') {
             return Err(invalid(&path, "issuer must be an https URL without a slash at its end"));
         }
-        if raw.limits.connections == 0 || raw.limits.requests == 0 {
+        if raw.limits.connections == 0 || raw.limits.requests == 0 || raw.limits.programs == 0 {
             return Err(invalid(&path, "limits of 0 would let nobody in"));
         }
         if !is_name(&raw.name) {

@@ -2,9 +2,11 @@
 
 use super::{ControlPlane, Reply, Visitor, admission, membership::proved, reply};
 use crate::{
+    issuers::program,
     service::{
         Decision,
         issue::{self, Asked, Issued, Makers, NotIssued},
+        policy::{Grant, Kind},
     },
     store::{Entry, NotWritten},
 };
@@ -21,7 +23,8 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, name: &
         let words = ["the credential was not issued", "the proof that the host holds the key does not hold", "report it"];
         return Err(Box::new(reply::refuse(StatusCode::FORBIDDEN, "credential.key-unproven", words)));
     }
-    let Issued { answer, event } = decide_and_sign(plane, &guest, name, key, now)?;
+    let printed = if key.is_none() { ask_program(plane, &guest, name).await? } else { None };
+    let Issued { answer, event } = decide_and_sign(plane, &guest, name, (key, printed), now)?;
     if let Err(not_written) = plane.log.write(Entry { event, changes: Vec::new() }).await {
         tracing::error!(event = "not-issued", host = %guest.id, credential = name, because = ?not_written);
         return Err(Box::new(unrecorded(not_written)));
@@ -31,7 +34,31 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, name: &
     Ok(reply::json(answer.to_json()))
 }
 
-fn decide_and_sign(plane: &ControlPlane, guest: &admission::Guest, name: &str, key: Option<KeyRequest>, now: i64) -> Result<Issued, Box<Reply>> {
+type Fields = Vec<(String, String)>;
+
+/// What the program prints that knows the credential, if there is one and the host may have what it knows.
+async fn ask_program(plane: &ControlPlane, guest: &admission::Guest, name: &str) -> Result<Option<Fields>, Box<Reply>> {
+    let program = match plane.policy.load().decide(&guest.id, &guest.labels, name) {
+        Decision::Granted(Grant { kind: Kind::Program(program), .. }) => program.clone(),
+        _ => return Ok(None),
+    };
+    match program::run(&program, &plane.programs).await {
+        Ok(printed) => Ok(Some(printed)),
+        Err(because) => {
+            tracing::error!(event = "program-failed", host = %guest.id, credential = name, because = %because);
+            let words = ["the credential was not issued", "the program that knows it failed", "check the control plane's log"];
+            Err(Box::new(reply::come_again("issuer.program-failed", words)))
+        }
+    }
+}
+
+fn decide_and_sign(
+    plane: &ControlPlane,
+    guest: &admission::Guest,
+    name: &str,
+    (key, printed): (Option<KeyRequest>, Option<Fields>),
+    now: i64,
+) -> Result<Issued, Box<Reply>> {
     let host = &guest.id;
     let policy = plane.policy.load();
     let grant = match policy.decide(host, &guest.labels, name) {
@@ -41,7 +68,7 @@ fn decide_and_sign(plane: &ControlPlane, guest: &admission::Guest, name: &str, k
     };
     let chance = chance().ok_or_else(|| Box::new(unsigned(host, name)))?;
     let key = key.map(|asked| asked.key);
-    let asked = Asked { host, labels: &guest.labels, credential: name, key, printed: None, chance, now };
+    let asked = Asked { host, labels: &guest.labels, credential: name, key, printed, chance, now };
     let makers = Makers { issuer: &plane.issuer, signer: plane.signer.as_ref(), ca: &plane.ca, ssh: plane.ssh.as_ref() };
     issue::issue(grant, &asked, &makers).map_err(|not_issued| Box::new(refusal(host, name, &not_issued)))
 }
@@ -54,7 +81,7 @@ fn chance() -> Option<[u8; 16]> {
 
 fn refusal(host: &HostId, name: &str, not_issued: &NotIssued) -> Reply {
     match not_issued {
-        NotIssued::Unsigned => unsigned(host, name),
+        NotIssued::Unsigned | NotIssued::NotPrinted => unsigned(host, name),
         NotIssued::KeyNeeded => {
             let words =
                 ["the credential was not issued", "it is made over a key of the host's own", "write key = \"ed25519\" in the site's credential"];

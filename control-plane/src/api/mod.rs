@@ -51,6 +51,8 @@ pub(crate) struct ControlPlane {
     pub(crate) log: Log,
     /// Bounds the requests answered at one time.
     pub(crate) requests: Semaphore,
+    /// Bounds the programs run at one time for secrets.
+    pub(crate) programs: Semaphore,
     /// Where the store is, for what is read from it.
     pub(crate) store: PathBuf,
     /// Counts.

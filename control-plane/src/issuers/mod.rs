@@ -5,6 +5,7 @@ pub(crate) mod base64url;
 pub(crate) mod ca;
 pub(crate) mod es256;
 pub(crate) mod jwt;
+pub(crate) mod program;
 pub(crate) mod ssh;
 pub(crate) mod time;
 

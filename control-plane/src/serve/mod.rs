@@ -80,6 +80,7 @@ fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, tls::Configs),
         log,
         store: files.database.clone(),
         requests: Semaphore::new(config.limits.requests as usize),
+        programs: Semaphore::new(config.limits.programs as usize),
         metrics,
         draining: AtomicBool::new(false),
     };

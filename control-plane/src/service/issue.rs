@@ -58,6 +58,8 @@ pub(crate) struct Issued {
 pub(crate) enum NotIssued {
     /// The key did not sign.
     Unsigned,
+    /// The program that knows it has not been asked.
+    NotPrinted,
     /// It takes a key that the host made.
     KeyNeeded,
     /// It takes none.
@@ -78,7 +80,7 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
     let (kind, token, fields) = match (&grant.kind, asked.key) {
         (Kind::Jwt(jwt), None) => (answer::Kind::Jwt, token(jwt, asked, expires_at, makers)?, Vec::new()),
         (Kind::Fields(fields), None) => (answer::Kind::Secret, String::new(), fields.clone()),
-        (Kind::Program(_), None) => (answer::Kind::Secret, String::new(), asked.printed.clone().ok_or(NotIssued::Unsigned)?),
+        (Kind::Program(_), None) => (answer::Kind::Secret, String::new(), asked.printed.clone().ok_or(NotIssued::NotPrinted)?),
         (Kind::X509(x509), Some(key)) => (answer::Kind::X509, String::new(), svid(x509, &key, asked, expires_at, makers)?),
         (Kind::Ssh(ssh), Some(key)) => (answer::Kind::Ssh, String::new(), ssh_certificate(ssh, &key, asked, expires_at, makers)?),
         (Kind::X509(_) | Kind::Ssh(_), None) => return Err(NotIssued::KeyNeeded),

@@ -113,3 +113,27 @@ fn the_time_is_signed_with_the_nonce() {
     let key = UnparsedPublicKey::new(&ED25519, protocol::hex_decode(key.trim()).unwrap());
     key.verify(protocol::time::message(nonce, answer.time).as_bytes(), &signature).expect("the time's signature holds");
 }
+
+#[test]
+fn a_secret_comes_from_its_program_and_never_into_the_log() {
+    let domain = Domain::new();
+    let policy = |name: &str, script: &str| {
+        format!(
+            "[[credential]]\nname = {name:?}\nkind = \"secret\"\nexec = [\"/bin/sh\", \"-c\", {script:?}]\ndeadline_seconds = 1\nhosts = [\"*\"]\n"
+        )
+    };
+    let programs = [("good", "echo '{\"User\":\"u\",\"Password\":\"s3cret\"}'"), ("bad", "echo s3cret; echo s3cret >&2"), ("hangs", "sleep 600")];
+    fs::write(domain.path("policy.toml"), programs.map(|(name, script)| policy(name, script)).concat()).unwrap();
+    let server = Server::start(&domain);
+    let web = domain.host("web-1");
+    let answer = Answer::from_json(server.curl(&web, "/v1/credentials/good", &[]).body.as_bytes()).unwrap();
+    assert_eq!(answer.fields, [("User".into(), "u".into()), ("Password".into(), "s3cret".into())]);
+    for name in ["bad", "hangs"] {
+        let reply = server.curl(&web, &format!("/v1/credentials/{name}"), &[]);
+        assert_eq!((reply.status, reply.text("code").as_str()), (503, "issuer.program-failed"));
+        assert!(reply.head.contains("retry-after: ") && !reply.body.contains("s3cret"), "{reply:?}");
+    }
+    assert_eq!(domain.audit().len(), 1);
+    let log = server.end();
+    assert!(log.contains("program-failed") && !log.contains("s3cret"), "{log}");
+}

@@ -9,8 +9,10 @@ use protocol::{
     answer::Answer,
     membership::{BINDING_BYTES, BINDING_LABEL, KeyRequest, PublicKey, proof_message},
 };
+use rustls::{ClientConnection, StreamOwned};
 use std::{
     io::{Read, Write},
+    net::TcpStream,
     path::Path,
 };
 
@@ -47,11 +49,7 @@ impl Key {
     /// Asks for it, with `more` members in the request than the protocol knows.
     pub(crate) fn ask(&self, server: &Server, identity: &Path, credential: &str, more: &str) -> Reply {
         let mut stream = server.connect(identity);
-        stream.flush().unwrap();
-        let binding = stream.conn.export_keying_material([0; BINDING_BYTES], BINDING_LABEL.as_bytes(), None).unwrap();
-        let message = proof_message("credential", credential, &protocol::hex_encode(&self.public().0), &binding);
-        let request = KeyRequest { key: self.public(), proof: self.0.sign(message.as_bytes()).as_ref().to_vec() };
-        let body = request.to_json().replacen('{', &format!("{{{more}"), 1);
+        let body = self.request_on(&mut stream, credential).replacen('{', &format!("{{{more}"), 1);
         let head = format!("POST /v1/credentials/{credential} HTTP/1.1\r\nHost: cp.example.org\r\nConnection: close\r\n");
         stream.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
         let mut text = String::new();
@@ -59,6 +57,18 @@ impl Key {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Reply { status, head: head.to_lowercase(), body: body.into(), complaint: String::new() }
+    }
+
+    /// What such a request says, with the proof of a connection that ends with it.
+    pub(crate) fn request(&self, server: &Server, identity: &Path, credential: &str) -> String {
+        self.request_on(&mut server.connect(identity), credential)
+    }
+
+    fn request_on(&self, stream: &mut StreamOwned<ClientConnection, TcpStream>, credential: &str) -> String {
+        stream.flush().unwrap();
+        let binding = stream.conn.export_keying_material([0; BINDING_BYTES], BINDING_LABEL.as_bytes(), None).unwrap();
+        let message = proof_message("credential", credential, &protocol::hex_encode(&self.public().0), &binding);
+        KeyRequest { key: self.public(), proof: self.0.sign(message.as_bytes()).as_ref().to_vec() }.to_json()
     }
 }
 

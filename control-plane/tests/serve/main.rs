@@ -9,3 +9,4 @@ mod lifecycle;
 mod rig;
 mod ssh;
 mod tls;
+mod x509;

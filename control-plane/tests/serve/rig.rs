@@ -8,7 +8,7 @@ use rustls::{
 };
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::TcpStream,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -147,7 +147,7 @@ pub(crate) struct Server {
     pub(crate) public: String,
     pub(crate) admin: String,
     ca: PathBuf,
-    _log: BufReader<ChildStdout>,
+    log: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -178,7 +178,7 @@ impl Server {
         }
         let line = json::parse(line.as_bytes()).unwrap();
         let address = |key| line.get(key).and_then(Value::as_str).unwrap().to_string();
-        Self { child, hosts: address("hosts"), public: address("public"), admin: address("admin"), ca: domain.path("ca/ca.crt"), _log: log }
+        Self { child, hosts: address("hosts"), public: address("public"), admin: address("admin"), ca: domain.path("ca/ca.crt"), log }
     }
 
     /// curl against the host listener, with a client certificate.
@@ -213,6 +213,14 @@ impl Server {
         let stream = TcpStream::connect(&self.hosts).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
         StreamOwned::new(connection, stream)
+    }
+
+    /// Kills it; gives what it logged after it began to listen.
+    pub(crate) fn end(mut self) -> String {
+        let _ = self.child.kill();
+        let mut text = String::new();
+        self.log.read_to_string(&mut text).unwrap();
+        text
     }
 
     pub(crate) fn signal(&self, name: &str) {
