@@ -1,6 +1,11 @@
 //! `pinnaced.toml`: what was typed becomes what it means, once; unknown keys are errors.
 
-use crate::{failure::Failure, files, service::membership::Rules};
+use crate::{
+    failure::Failure,
+    files,
+    issuers::pkcs11,
+    service::{keys, membership::Rules},
+};
 use protocol::identity::{HostId, is_name};
 use serde::Deserialize;
 use std::{
@@ -23,6 +28,12 @@ pub(crate) struct Config {
     pub(crate) hosts: Rules,
     /// This process's name: that of its audit chain.
     pub(crate) name: String,
+    /// How long keys are published.
+    pub(crate) keys: keys::Rules,
+    /// The token that keys may be in.
+    pub(crate) pkcs11: Option<pkcs11::Settings>,
+    /// The trust domain's folder.
+    pub(crate) folder: PathBuf,
     /// Where the files are.
     pub(crate) files: Files,
 }
@@ -128,8 +139,10 @@ pub(crate) struct Files {
     pub(crate) server_certificate: PathBuf,
     /// The server's private key.
     pub(crate) server_key: PathBuf,
-    /// The P-256 key that signs tokens.
+    /// The P-256 key that signs tokens at first; as every key here, a path or `pkcs11:object=LABEL`.
     pub(crate) jwt_key: PathBuf,
+    /// The RSA key that signs tokens at first, where policy says RS256.
+    pub(crate) jwt_rs256_key: PathBuf,
     /// The Ed25519 key that signs the time.
     pub(crate) time_key: PathBuf,
     /// The Ed25519 key that signs OpenSSH certificates, if they are issued.
@@ -152,6 +165,7 @@ impl Default for Files {
             server_certificate: "server/server.crt".into(),
             server_key: "server/server.key".into(),
             jwt_key: "keys/jwt.key".into(),
+            jwt_rs256_key: "keys/jwt-rs256.key".into(),
             time_key: "keys/time.key".into(),
             ssh_key: "keys/ssh.key".into(),
             audit_key: "keys/audit.key".into(),
@@ -171,6 +185,7 @@ impl Files {
             server_certificate: dir.join(self.server_certificate),
             server_key: dir.join(self.server_key),
             jwt_key: dir.join(self.jwt_key),
+            jwt_rs256_key: dir.join(self.jwt_rs256_key),
             time_key: dir.join(self.time_key),
             ssh_key: dir.join(self.ssh_key),
             audit_key: dir.join(self.audit_key),
@@ -192,6 +207,9 @@ struct RawConfig {
     limits: Limits,
     #[serde(default)]
     hosts: Rules,
+    #[serde(default)]
+    keys: keys::Rules,
+    pkcs11: Option<pkcs11::Settings>,
     #[serde(default)]
     files: Files,
 }
@@ -217,8 +235,9 @@ impl Config {
         if !is_name(&raw.name) {
             return Err(invalid(&path, "name must be 1 to 63 of a-z 0-9 . _ -"));
         }
-        let RawConfig { trust_domain, issuer, listen, name, limits, hosts, files } = raw;
-        Ok(Self { trust_domain, issuer, listen, limits, hosts, name, files: files.inside(dir) })
+        let RawConfig { trust_domain, issuer, listen, name, limits, hosts, keys, pkcs11, files } = raw;
+        let pkcs11 = pkcs11.map(|settings| pkcs11::Settings { module: dir.join(settings.module), pin_file: dir.join(settings.pin_file), ..settings });
+        Ok(Self { trust_domain, issuer, listen, limits, hosts, name, keys, pkcs11, folder: dir.into(), files: files.inside(dir) })
     }
 }
 

@@ -69,8 +69,14 @@ fn decide_and_sign(
     let chance = chance().ok_or_else(|| Box::new(unsigned(host, name)))?;
     let key = key.map(|asked| asked.key);
     let asked = Asked { host, labels: &guest.labels, credential: name, key, printed, chance, now };
-    let makers = Makers { issuer: &plane.issuer, signer: plane.signer.as_ref(), ca: &plane.ca, ssh: plane.ssh.as_ref() };
-    issue::issue(grant, &asked, &makers).map_err(|not_issued| Box::new(refusal(host, name, &not_issued)))
+    let keys = plane.keys.load();
+    let makers = Makers { issuer: &plane.issuer, keys: &keys };
+    waiting_aside(keys.is_slow(), || issue::issue(grant, &asked, &makers)).map_err(|not_issued| Box::new(refusal(host, name, &not_issued)))
+}
+
+/// Does what may take long without holding up others on this thread.
+pub(super) fn waiting_aside<T>(slow: bool, act: impl FnOnce() -> T) -> T {
+    if slow { tokio::task::block_in_place(act) } else { act() }
 }
 
 /// 128 bits of chance.

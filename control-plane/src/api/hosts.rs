@@ -36,7 +36,7 @@ where
     };
     let now = now();
     let answered = match call {
-        Call::Time(nonce) => Ok(reply::json(plane.time.answer(&nonce, now).to_json())),
+        Call::Time(nonce) => time(plane, &nonce, now),
         Call::Whoami => whoami(plane, visitor, now),
         Call::Credential(name) => credential::answer(plane, visitor, &name, None, now).await,
         Call::KeyCredential(name) => match body(request, patience, KeyRequest::from_json).await {
@@ -69,6 +69,12 @@ fn decode<B>(request: &Request<B>) -> Result<Call, Box<Reply>> {
         (None, "/v1/time") => nonce(request).map(Call::Time),
         _ => Err(Box::new(reply::nothing_there())),
     }
+}
+
+fn time(plane: &ControlPlane, nonce: &str, now: i64) -> Result<Reply, Box<Reply>> {
+    let answer = plane.keys.load().time().and_then(|key| key.answer(nonce, now));
+    let words = ["the time was not signed", "there is no key for it", "check the control plane's log"];
+    answer.map(|answer| reply::json(answer.to_json())).map_err(|_| Box::new(reply::come_again("issuer.unsigned", words)))
 }
 
 fn nonce<B>(request: &Request<B>) -> Result<String, Box<Reply>> {

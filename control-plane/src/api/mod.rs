@@ -13,10 +13,10 @@ pub(crate) use reply::Reply;
 pub(crate) use visitor::{Certificate, Standing, Visitor};
 
 use crate::{
-    issuers::{self, Signer},
+    issuers::{Ring, Source},
     metrics::Metrics,
     registry::Registry,
-    service::{Policy, membership::Rules},
+    service::{Policy, keys, membership::Rules},
     store::{self, Change, Entry, Log, NotWritten, Object, Sqlite, audit::Event},
 };
 use arc_swap::ArcSwap;
@@ -25,7 +25,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
     time::{SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 /// All that answering takes.
 pub(crate) struct ControlPlane {
@@ -39,14 +39,14 @@ pub(crate) struct ControlPlane {
     pub(crate) policy: ArcSwap<Policy>,
     /// The hosts, tokens and keys on record.
     pub(crate) registry: Registry,
-    /// Signs tokens.
-    pub(crate) signer: Box<dyn Signer>,
-    /// Signs certificates.
-    pub(crate) ca: issuers::ca::Ca,
-    /// Signs OpenSSH certificates, if there is a key for them.
-    pub(crate) ssh: Option<issuers::ssh::Ca>,
-    /// Signs the time.
-    pub(crate) time: issuers::time::Key,
+    /// The keys in force; replaced whole by a change.
+    pub(crate) keys: ArcSwap<Ring>,
+    /// Where private keys are.
+    pub(crate) source: Source,
+    /// What the operators want of keys.
+    pub(crate) key_rules: keys::Rules,
+    /// Tells the watch that something has changed here.
+    pub(crate) changed: Notify,
     /// Keeps what was issued and what was changed.
     pub(crate) log: Log,
     /// Bounds the requests answered at one time.

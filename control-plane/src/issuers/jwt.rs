@@ -1,7 +1,41 @@
 //! Tokens: JSON Web Tokens (RFC 7519) as compact JWS (RFC 7515 section 7.1).
 
-use super::{Signer, Unsigned, base64url};
+use super::{Pair, Unsigned, base64url, jwk};
+use crate::service::keys::Algorithm;
 use protocol::json::{self, Value};
+
+/// A key of tokens.
+pub(crate) struct Signer {
+    pair: Pair,
+    id: String,
+}
+
+impl Signer {
+    /// From a pair; `None` for one that signs no tokens.
+    pub(crate) fn new(pair: Pair) -> Option<Self> {
+        let id = jwk::of(&pair)?.id;
+        Some(Self { pair, id })
+    }
+
+    /// Whether to sign takes so long that others should not wait for it.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.pair.is_slow()
+    }
+
+    /// The `alg` of RFC 7518.
+    fn algorithm(&self) -> &'static str {
+        self.pair.algorithm().name()
+    }
+
+    /// The `kid`: the key's RFC 7638 thumbprint.
+    fn key_id(&self) -> &str {
+        &self.id
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unsigned> {
+        self.pair.sign(message)
+    }
+}
 
 /// What a token says.
 pub(crate) struct Claims<'a> {
@@ -20,7 +54,7 @@ pub(crate) struct Claims<'a> {
 }
 
 /// The signed token.
-pub(crate) fn sign(signer: &dyn Signer, claims: &Claims<'_>) -> Result<String, Unsigned> {
+pub(crate) fn sign(signer: &Signer, claims: &Claims<'_>) -> Result<String, Unsigned> {
     let header = json::object([("alg", signer.algorithm().into()), ("kid", signer.key_id().into()), ("typ", "JWT".into())]);
     let audience = claims.audience.iter().map(|audience| audience.as_str().into()).collect();
     let payload = json::object([
@@ -42,19 +76,20 @@ pub(crate) fn sign(signer: &dyn Signer, claims: &Claims<'_>) -> Result<String, U
 }
 
 /// The JWK Set (RFC 7517 section 5) that verifies those tokens.
-pub(crate) fn key_set(signers: &[&dyn Signer]) -> String {
-    json::object([("keys", Value::Array(signers.iter().map(|signer| signer.jwk()).collect()))]).to_string()
+pub(crate) fn key_set(keys: impl Iterator<Item = Value>) -> String {
+    json::object([("keys", Value::Array(keys.collect()))]).to_string()
 }
 
-/// The discovery document of OpenID Connect Discovery 1.0 section 3, as far as an issuer without a login has one.
-pub(crate) fn discovery(issuer: &str, signer: &dyn Signer) -> String {
+/// The discovery document of OpenID Connect Discovery 1.0 section 3, as far as an issuer without a login has one; `algorithms` are
+/// those that tokens are signed with.
+pub(crate) fn discovery(issuer: &str, algorithms: &[Algorithm]) -> String {
     let list = |word: &str| Value::Array(vec![word.into()]);
     json::object([
         ("issuer", issuer.into()),
         ("jwks_uri", format!("{issuer}/.well-known/jwks.json").into()),
         ("response_types_supported", list("id_token")),
         ("subject_types_supported", list("public")),
-        ("id_token_signing_alg_values_supported", list(signer.algorithm())),
+        ("id_token_signing_alg_values_supported", Value::Array(algorithms.iter().map(|algorithm| algorithm.name().into()).collect())),
         ("claims_supported", Value::Array(["iss", "sub", "aud", "iat", "nbf", "exp", "jti"].map(Value::from).into())),
     ])
     .to_string()

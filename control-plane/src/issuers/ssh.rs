@@ -3,9 +3,7 @@
 //! What stands in one comes from policy and record, never from a request. Servers trust the CA's public key for users
 //! (`TrustedUserCAKeys`), clients trust it for servers (`@cert-authority` in `known_hosts`).
 
-use super::Unsigned;
-use crate::{failure::Failure, files};
-use aws_lc_rs::{encoding::AsBigEndian, signature::Ed25519KeyPair};
+use super::{Pair, Unsigned};
 use protocol::membership::PublicKey;
 use ssh_key::{
     PrivateKey,
@@ -13,7 +11,6 @@ use ssh_key::{
     private::Ed25519Keypair,
     public::{Ed25519PublicKey, KeyData},
 };
-use std::path::Path;
 
 /// What follows a critical option's name, and what does not belong to an extension.
 const ASSIGNMENT: char = '=';
@@ -42,19 +39,9 @@ pub(crate) struct Leaf<'a> {
 }
 
 impl Ca {
-    /// From an Ed25519 key, PKCS#8 in PEM.
-    pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
-        let unusable =
-            |because: String| Failure::new(format!("cannot use {}", path.display()), because, "it must hold an Ed25519 key, PKCS#8 in PEM");
-        let pair = Ed25519KeyPair::from_pkcs8(files::private_key(path)?.secret_der()).map_err(|error| unusable(error.to_string()))?;
-        let seed = pair.seed().and_then(|seed| seed.as_be_bytes()).map_err(|error| unusable(error.to_string()))?;
-        let seed = seed.as_ref().try_into().map_err(|_| unusable("its seed has not 32 bytes".into()))?;
-        Ok(Self { key: Ed25519Keypair::from_seed(seed).into() })
-    }
-
-    /// The public key, one line as OpenSSH has it.
-    pub(crate) fn line(&self) -> Result<String, Unsigned> {
-        self.key.public_key().to_openssh().map_err(|_| Unsigned)
+    /// From an Ed25519 pair in a file.
+    pub(crate) fn new(pair: &Pair) -> Option<Self> {
+        pair.seed().map(|seed| Self { key: Ed25519Keypair::from_seed(&seed).into() })
     }
 
     /// A certificate over a key, one line as OpenSSH has it.
@@ -79,6 +66,12 @@ impl Ca {
         }
         builder.sign(&self.key)?.to_openssh()
     }
+}
+
+/// The public key of a CA, one line as OpenSSH has it.
+pub(crate) fn line(pair: &Pair) -> Result<String, Unsigned> {
+    let key = Ed25519PublicKey::try_from(pair.public()).map_err(|_| Unsigned)?;
+    ssh_key::PublicKey::from(KeyData::Ed25519(key)).to_openssh().map_err(|_| Unsigned)
 }
 
 /// The number that a server's log and ours both know the certificate by.

@@ -5,7 +5,7 @@ use super::{
     policy::{Grant, Jwt, Kind, Ssh, Template, X509},
 };
 use crate::{
-    issuers::{Signer, Unsigned, ca, jwt, ssh},
+    issuers::{Ring, Unsigned, ca, jwt, ssh},
     store::audit::Event,
 };
 use protocol::{
@@ -36,12 +36,8 @@ pub(crate) struct Asked<'a> {
 pub(crate) struct Makers<'a> {
     /// The `iss` of tokens.
     pub(crate) issuer: &'a str,
-    /// Tokens.
-    pub(crate) signer: &'a dyn Signer,
-    /// Certificates.
-    pub(crate) ca: &'a ca::Ca,
-    /// OpenSSH certificates.
-    pub(crate) ssh: Option<&'a ssh::Ca>,
+    /// The keys in force.
+    pub(crate) keys: &'a Ring,
 }
 
 /// What an issue brings.
@@ -112,7 +108,7 @@ fn token(jwt: &Jwt, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> 
     let subject = fill(&jwt.subject, asked)?;
     let id = protocol::hex_encode(&asked.chance);
     let claims = jwt::Claims { issuer: makers.issuer, subject: &subject, audience: &jwt.audience, issued_at: asked.now, expires_at, id: &id };
-    Ok(jwt::sign(makers.signer, &claims)?)
+    Ok(jwt::sign(makers.keys.token(jwt.algorithm)?, &claims)?)
 }
 
 /// The SPIFFE X.509-SVID specification, sections 2 to 4: one URI, no CA, `digitalSignature`.
@@ -121,13 +117,13 @@ fn svid(x509: &X509, key: &PublicKey, asked: &Asked<'_>, expires_at: i64, makers
     let dns_names = x509.dns_names.iter().map(|name| fill(name, asked)).collect::<Result<Vec<_>, _>>()?;
     let starts = asked.now.saturating_sub(ca::BACKDATED_SECONDS);
     let leaf = ca::Leaf { uri: &uri, dns_names: &dns_names, common_name: asked.host.host(), server: true, starts, ends: expires_at };
-    let certificates = makers.ca.sign(&leaf, key)?;
-    Ok(vec![("certificates".into(), certificates), ("bundle".into(), makers.ca.pem().into())])
+    let certificates = makers.keys.ca()?.sign(&leaf, key)?;
+    Ok(vec![("certificates".into(), certificates), ("bundle".into(), makers.keys.bundle().into())])
 }
 
 /// A server's or a user's; what a client or a server must trust comes with it.
 fn ssh_certificate(ssh: &Ssh, key: &PublicKey, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<Vec<(String, String)>, NotIssued> {
-    let ca = makers.ssh.ok_or(NotIssued::Unsigned)?;
+    let ca = makers.keys.ssh()?;
     let principals = ssh.principals.iter().map(|name| fill(name, asked)).collect::<Result<Vec<_>, _>>()?;
     let leaf = ssh::Leaf {
         user: ssh.user,
@@ -138,7 +134,8 @@ fn ssh_certificate(ssh: &Ssh, key: &PublicKey, asked: &Asked<'_>, expires_at: i6
         starts: asked.now.saturating_sub(ca::BACKDATED_SECONDS),
         ends: expires_at,
     };
-    let authority = if ssh.user { ca.line()? } else { format!("@cert-authority * {}", ca.line()?) };
+    let mark = if ssh.user { "" } else { "@cert-authority * " };
+    let authority = makers.keys.ssh_lines().map(|line| format!("{mark}{line}")).collect::<Vec<_>>().join("\n");
     Ok(vec![("certificate".into(), ca.sign(&leaf, key)?), ("authority".into(), authority)])
 }
 

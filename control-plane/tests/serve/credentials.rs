@@ -36,13 +36,14 @@ fn verified(server: &Server, token: &str) -> Value {
     assert_eq!(discovery.text("jwks_uri"), "https://cp.example.org:8444/.well-known/jwks.json");
     let keys = server.fetch(&format!("https://{}/.well-known/jwks.json", server.public), &[]);
     let keys = json::parse(keys.body.as_bytes()).unwrap();
-    let key = &keys.get("keys").and_then(Value::as_array).unwrap()[0];
     let part = |key: &Value, name| protocol::base64url_decode(key.get(name).and_then(Value::as_str).unwrap()).unwrap();
-    let point = [vec![4], part(key, "x"), part(key, "y")].concat();
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let (header, claims) = signed.split_once('.').unwrap();
     let decode = |text| json::parse(&protocol::base64url_decode(text).unwrap()).unwrap();
     let header = decode(header);
+    let kid = header.get("kid");
+    let key = keys.get("keys").and_then(Value::as_array).unwrap().iter().find(|key| key.get("kid") == kid).unwrap();
+    let point = [vec![4], part(key, "x"), part(key, "y")].concat();
     assert_eq!((header.get("alg").and_then(Value::as_str), header.get("kid")), (Some("ES256"), key.get("kid")));
     let signature = protocol::base64url_decode(signature).unwrap();
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(signed.as_bytes(), &signature).expect("the token's signature holds");

@@ -1,6 +1,7 @@
 //! A policy as it is typed, and what it means.
 
-use super::{Algorithm, Grant, Jwt, Kind, Policy, Program, Ssh, Template, X509, rule::Rule};
+use super::{Grant, Jwt, Kind, Policy, Program, Ssh, Template, X509, rule::Rule};
+use crate::service::keys::Algorithm;
 use protocol::identity::is_name;
 use serde::Deserialize;
 use std::{
@@ -56,6 +57,11 @@ struct RawRule {
 }
 
 impl RawPolicy {
+    /// The longest lifetime that it gives anything, seconds.
+    pub(crate) fn longest_seconds(&self) -> i64 {
+        self.credential.iter().map(|grant| grant.lifetime_seconds.unwrap_or(LIFETIME_SECONDS_DEFAULT)).max().unwrap_or(0)
+    }
+
     /// The files whose contents the policy needs.
     pub(crate) fn secret_files(&self) -> impl Iterator<Item = &str> {
         self.credential.iter().filter_map(|grant| grant.file.as_deref())
