@@ -73,8 +73,13 @@ impl From<Unsigned> for NotIssued {
 /// Issues what `grant` grants. The next fetch is due at half the lifetime, spread over a tenth of it.
 pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Result<Issued, NotIssued> {
     let expires_at = asked.now.saturating_add(grant.lifetime_seconds);
+    let mut token_subject = None;
     let (kind, token, fields) = match (&grant.kind, asked.key) {
-        (Kind::Jwt(jwt), None) => (answer::Kind::Jwt, token(jwt, asked, expires_at, makers)?, Vec::new()),
+        (Kind::Jwt(jwt), None) => {
+            let (subject, token) = token(jwt, asked, expires_at, makers)?;
+            token_subject = Some(subject);
+            (answer::Kind::Jwt, token, Vec::new())
+        }
         (Kind::Fields(fields), None) => (answer::Kind::Secret, String::new(), fields.clone()),
         (Kind::Program(_), None) => (answer::Kind::Secret, String::new(), asked.printed.clone().ok_or(NotIssued::NotPrinted)?),
         (Kind::X509(x509), Some(key)) => (answer::Kind::X509, String::new(), svid(x509, &key, asked, expires_at, makers)?),
@@ -83,6 +88,7 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
         (Kind::Jwt(_) | Kind::Fields(_) | Kind::Program(_), Some(_)) => return Err(NotIssued::KeyNotTaken),
     };
     let subject = asked.host.to_string();
+    let token_subject = token_subject.filter(|token| *token != subject);
     let event = Event::new("issued", asked.now)
         .with("host", asked.host.host())
         .with("credential", asked.credential)
@@ -98,17 +104,20 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
         expires_in: grant.lifetime_seconds,
         fetch_after: grant.lifetime_seconds / 2,
         fetch_window: grant.lifetime_seconds / 10,
+        token_subject,
         token,
         fields,
     };
     Ok(Issued { answer, event })
 }
 
-fn token(jwt: &Jwt, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<String, NotIssued> {
+/// A token and its subject.
+fn token(jwt: &Jwt, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<(String, String), NotIssued> {
     let subject = fill(&jwt.subject, asked)?;
     let id = protocol::hex_encode(&asked.chance);
     let claims = jwt::Claims { issuer: makers.issuer, subject: &subject, audience: &jwt.audience, issued_at: asked.now, expires_at, id: &id };
-    Ok(jwt::sign(makers.keys.token(jwt.algorithm)?, &claims)?)
+    let token = jwt::sign(makers.keys.token(jwt.algorithm)?, &claims)?;
+    Ok((subject, token))
 }
 
 /// The SPIFFE X.509-SVID specification, sections 2 to 4: one URI, no CA, `digitalSignature`.

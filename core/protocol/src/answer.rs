@@ -26,6 +26,8 @@ pub struct Answer {
     pub fetch_after: i64,
     /// Seconds over which a fleet spreads that fetch.
     pub fetch_window: i64,
+    /// The token's own `sub`, where policy gives it another than [`Answer::subject`].
+    pub token_subject: Option<String>,
     /// The token of a `jwt`; empty for other kinds.
     pub token: String,
     /// The members of every other kind; empty for a `jwt`. What a certificate kind's private key is called is [`PRIVATE_KEY`]:
@@ -114,6 +116,7 @@ impl Answer {
             ("fetch_window", self.fetch_window.into()),
         ]);
         if let Value::Object(members) = &mut value {
+            members.extend(self.token_subject.iter().map(|subject| ("token_subject".to_string(), subject.as_str().into())));
             members.push(match self.kind {
                 Kind::Jwt => ("token".to_string(), self.token.as_str().into()),
                 Kind::Secret | Kind::X509 | Kind::Ssh => {
@@ -146,6 +149,7 @@ impl Answer {
             expires_in: number("expires_in")?,
             fetch_after: number("fetch_after")?,
             fetch_window: number("fetch_window")?,
+            token_subject: value.get("token_subject").map(|_| text("token_subject")).transpose()?,
             token: if kind == Kind::Jwt { text("token")? } else { String::new() },
             fields: if kind == Kind::Jwt { Vec::new() } else { fields(&value)? },
         };
@@ -181,6 +185,7 @@ mod tests {
             expires_in: 60,
             fetch_after: 30,
             fetch_window: 6,
+            token_subject: None,
             token: "a.b.c".into(),
             fields: vec![],
         }
@@ -190,7 +195,8 @@ mod tests {
     fn answers_round_trip() {
         let secret = Answer { kind: Kind::Secret, token: String::new(), fields: vec![("k".into(), "v".into())], ..jwt() };
         let svid = Answer { kind: Kind::X509, token: String::new(), fields: vec![("certificates".into(), "-".into())], ..jwt() };
-        for answer in [jwt(), secret, svid] {
+        let named = Answer { token_subject: Some("web".into()), ..jwt() };
+        for answer in [jwt(), named, secret, svid] {
             assert_eq!(Answer::from_json(answer.to_json().as_bytes()), Ok(answer));
         }
     }
@@ -201,6 +207,8 @@ mod tests {
         assert_eq!(Answer::from_json(empty.to_json().as_bytes()), Err(Invalid::Empty));
         assert_eq!(Answer::from_json(b"{}"), Err(Invalid::Member("version")));
         assert!(matches!(Answer::from_json(b""), Err(Invalid::NotJson(_))));
+        let odd = jwt().to_json().replace("\"token\"", "\"token_subject\":1,\"token\"");
+        assert_eq!(Answer::from_json(odd.as_bytes()), Err(Invalid::Member("token_subject")));
     }
 
     #[test]
