@@ -87,7 +87,8 @@ impl Watch {
         plane.catch_up().await;
         let mut watch = Self { files, secrets: Vec::new(), seen: Vec::new(), policy_revision: 0, keys_revision: 0 };
         keys::take_in(plane, &watch.files).await?;
-        watch.put_keys_in_force(plane)?;
+        watch.keys_revision = keys::revision(plane);
+        keys::put_in_force(plane)?;
         watch.take_in_policy(plane).await?;
         watch.put_policy_in_force(plane)?;
         watch.seen = watch.look();
@@ -105,7 +106,7 @@ impl Watch {
             plane.catch_up().await;
             keys::drop_due(&plane).await;
             if keys::revision(&plane) != self.keys_revision {
-                let outcome = self.put_keys_in_force(&plane).and(self.reload_tls(&plane, &current));
+                let outcome = self.put_keys_in_force(&plane, &current);
                 tell(&plane, "keys", outcome);
             }
             let found = self.look();
@@ -148,10 +149,11 @@ impl Watch {
         Ok(configs)
     }
 
-    fn put_keys_in_force(&mut self, plane: &ControlPlane) -> Result<(), Failure> {
+    /// Where a private key is missing or a certificate cannot be used, the next look tries again.
+    fn put_keys_in_force(&mut self, plane: &ControlPlane, current: &tls::Current) -> Result<(), Failure> {
         let revision = keys::revision(plane);
-        keys::put_in_force(plane)?;
-        // Where a private key is missing, the next look tries again.
+        let keys = keys::put_in_force(plane);
+        self.reload_tls(plane, current).and(keys)?;
         self.keys_revision = revision;
         Ok(())
     }

@@ -24,6 +24,8 @@ pub(crate) struct Configs {
     pub(crate) guard: Arc<Guard>,
     /// Asks for none.
     pub(crate) public: Arc<ServerConfig>,
+    /// How many CAs were revoked when this was made.
+    pub(crate) revoked_authorities: usize,
     /// When the server certificate ends, seconds since 1970.
     pub(crate) certificate_ends: i64,
 }
@@ -40,7 +42,7 @@ impl Configs {
         let certificate_ends = chain.first().and_then(end).unwrap_or(0);
         let hosts = server_config(files, &provider, chain.clone(), Some(Arc::clone(&guard)))?;
         let public = server_config(files, &provider, chain, None)?;
-        Ok(Self { hosts: Arc::new(hosts), guard, public: Arc::new(public), certificate_ends })
+        Ok(Self { hosts: Arc::new(hosts), guard, public: Arc::new(public), revoked_authorities: keys.revoked_authorities(), certificate_ends })
     }
 }
 

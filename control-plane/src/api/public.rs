@@ -14,7 +14,7 @@ pub(crate) fn answer<B>(plane: &ControlPlane, request: &Request<B>) -> Reply {
     }
     let documents = documents(&plane.issuer, &plane.keys.load(), &plane.policy.load());
     let document = documents.into_iter().find(|(path, _)| *path == request.uri().path());
-    document.map_or_else(reply::nothing_there, |(_, text)| reply::document(text))
+    document.map_or_else(reply::nothing_there, |(_, text)| reply::document(text, plane.key_rules.cache_seconds))
 }
 
 /// Every document with its path, as it may also lie in a bucket.

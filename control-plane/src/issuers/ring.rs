@@ -3,7 +3,7 @@
 use super::{Unsigned, ca::Ca, jwt, source, source::Source, ssh, time};
 use crate::{
     failure::Failure,
-    service::keys::{Algorithm, Key, Keys, Use},
+    service::keys::{Algorithm, Key, Keys, State, Use},
 };
 use protocol::json;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -38,7 +38,7 @@ impl Ring {
     pub(crate) fn new(keys: Keys, source: &Source, before: &Self) -> (Self, Vec<Failure>) {
         let mut failures = Vec::new();
         let mut signing = HashMap::new();
-        for (id, key) in keys.iter().filter(|(_, key)| key.state == crate::service::keys::State::Active) {
+        for (id, key) in keys.iter().filter(|(_, key)| key.state == State::Active) {
             let known = before.signing.get(&key.role());
             let loaded = match known.filter(|(known, _)| known == id) {
                 Some((_, signer)) => Ok(signer.clone()),
@@ -124,6 +124,11 @@ impl Ring {
     /// The CAs on record whose certificates hold.
     pub(crate) fn trusted(&self) -> &[CertificateDer<'static>] {
         &self.trusted
+    }
+
+    /// How many CAs were ever revoked.
+    pub(crate) fn revoked_authorities(&self) -> usize {
+        self.keys.values().filter(|key| key.purpose == Use::Ca && key.state == State::Revoked).count()
     }
 
     /// The CAs on record whose certificates do not, wherever else they are named.

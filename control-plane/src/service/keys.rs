@@ -104,13 +104,15 @@ pub(crate) enum State {
 pub(crate) struct Rules {
     /// For how long a key is published before it may sign.
     pub(crate) publish_hours: u32,
+    /// For how long anybody may keep a copy of the public documents.
+    pub(crate) cache_seconds: u32,
     /// For how long a retired CA is trusted: longer than any certificate it ever signed, those of operators and servers too.
     pub(crate) ca_hours: u32,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { publish_hours: 24, ca_hours: 366 * 24 }
+        Self { publish_hours: 24, cache_seconds: 300, ca_hours: 366 * 24 }
     }
 }
 
@@ -266,8 +268,9 @@ impl Key {
 }
 
 impl Rules {
+    /// However short it is set, no copy may be without the key.
     fn publish_seconds(&self) -> i64 {
-        i64::from(self.publish_hours) * 3600
+        (i64::from(self.publish_hours) * 3600).max(i64::from(self.cache_seconds))
     }
 }
 

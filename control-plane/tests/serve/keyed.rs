@@ -7,7 +7,7 @@ use aws_lc_rs::{
 };
 use protocol::{
     answer::Answer,
-    membership::{BINDING_BYTES, BINDING_LABEL, KeyRequest, PublicKey, proof_message},
+    membership::{BINDING_BYTES, BINDING_LABEL, Identity, KeyRequest, PublicKey, Purpose, Request, proof_message},
 };
 use rustls::{ClientConnection, StreamOwned};
 use std::{
@@ -15,6 +15,8 @@ use std::{
     net::TcpStream,
     path::Path,
 };
+
+type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// The host's own.
 pub(crate) struct Key(Ed25519KeyPair);
@@ -50,13 +52,7 @@ impl Key {
     pub(crate) fn ask(&self, server: &Server, identity: &Path, credential: &str, more: &str) -> Reply {
         let mut stream = server.connect(identity);
         let body = self.request_on(&mut stream, credential).replacen('{', &format!("{{{more}"), 1);
-        let head = format!("POST /v1/credentials/{credential} HTTP/1.1\r\nHost: cp.example.org\r\nConnection: close\r\n");
-        stream.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Reply { status, head: head.to_lowercase(), body: body.into(), complaint: String::new() }
+        post(stream, &format!("/v1/credentials/{credential}"), &body)
     }
 
     /// What such a request says, with the proof of a connection that ends with it.
@@ -64,12 +60,36 @@ impl Key {
         self.request_on(&mut server.connect(identity), credential)
     }
 
-    fn request_on(&self, stream: &mut StreamOwned<ClientConnection, TcpStream>, credential: &str) -> String {
+    fn request_on(&self, stream: &mut Stream, credential: &str) -> String {
+        KeyRequest { key: self.public(), proof: self.proof(stream, "credential", credential) }.to_json()
+    }
+
+    fn proof(&self, stream: &mut Stream, purpose: &str, subject: &str) -> Vec<u8> {
         stream.flush().unwrap();
         let binding = stream.conn.export_keying_material([0; BINDING_BYTES], BINDING_LABEL.as_bytes(), None).unwrap();
-        let message = proof_message("credential", credential, &protocol::hex_encode(&self.public().0), &binding);
-        KeyRequest { key: self.public(), proof: self.0.sign(message.as_bytes()).as_ref().to_vec() }.to_json()
+        let message = proof_message(purpose, subject, &protocol::hex_encode(&self.public().0), &binding);
+        self.0.sign(message.as_bytes()).as_ref().to_vec()
     }
+
+    /// A host's certificate over this key, by the one it has; key and certificate, PEM.
+    pub(crate) fn renewed(&self, server: &Server, identity: &Path, host: &str) -> String {
+        let mut stream = server.connect(identity);
+        let proof = self.proof(&mut stream, Purpose::Renew.name(), host);
+        let body = Request { host: host.into(), key: self.public(), proof, token: None }.to_json();
+        let reply = post(stream, Purpose::Renew.path(), &body);
+        let identity = Identity::from_json(reply.body.as_bytes()).unwrap_or_else(|| panic!("{reply:?}"));
+        self.pem() + &identity.certificates
+    }
+}
+
+fn post(mut stream: Stream, path: &str, body: &str) -> Reply {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: cp.example.org\r\nConnection: close\r\n");
+    stream.write_all(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Reply { status, head: head.to_lowercase(), body: body.into(), complaint: String::new() }
 }
 
 /// A field of an answer.

@@ -2,11 +2,14 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on should stop")]
 
 mod credentials;
+mod drill;
 mod go;
 mod hostile;
 mod keyed;
+mod keys;
 mod lifecycle;
 mod rig;
 mod ssh;
 mod tls;
+mod tokens;
 mod x509;

@@ -66,6 +66,11 @@ impl Domain {
         self.dir.join(name)
     }
 
+    /// A command on this folder.
+    pub(crate) fn pinnaced(&self, arguments: &[&str]) -> Output {
+        pinnaced(&self.dir, arguments)
+    }
+
     /// Changes one number in `pinnaced.toml`.
     pub(crate) fn set(&self, key: &str, value: u32) -> &Self {
         let text = fs::read_to_string(self.path("pinnaced.toml")).unwrap();

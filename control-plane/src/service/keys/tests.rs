@@ -3,7 +3,7 @@ use super::*;
 const HOUR: i64 = 3600;
 
 fn rules() -> Rules {
-    Rules { publish_hours: 24, ca_hours: 100 }
+    Rules { publish_hours: 24, cache_seconds: 300, ca_hours: 100 }
 }
 
 fn at(now: i64) -> Order<'static> {
@@ -45,6 +45,9 @@ fn a_key_signs_only_once_everybody_knows_it() {
     assert_eq!(activate(&keys(), "new", forced(HOUR, ""), &rules(), HOUR), Err(Refused::NoReason));
     assert_eq!(activate(&keys(), "none", at(0), &rules(), HOUR), Err(Refused::Unknown));
     assert_eq!(activate(&keys(), "old", at(99 * HOUR), &rules(), HOUR), Err(Refused::State(State::Active)));
+    let hasty = Rules { publish_hours: 0, ..rules() };
+    assert_eq!(activate(&keys(), "new", at(299), &hasty, HOUR), Err(Refused::TooEarly(1)), "copies of the documents are without it");
+    assert!(activate(&keys(), "new", at(300), &hasty, HOUR).is_ok());
     for order in [at(24 * HOUR), forced(HOUR, "the old one leaked")] {
         let keys = after(keys(), activate(&keys(), "new", order, &rules(), HOUR).unwrap());
         assert_eq!((state(&keys, "new"), state(&keys, "old"), state(&keys, "rsa"), state(&keys, "ca")), {
