@@ -79,7 +79,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     match Arguments::parse().command {
         Command::Init { dir, trust_domain, names } => init::run(&dir, &trust_domain, &names),
         Command::Serve { dir, listen } => serve::run(&dir, &listen),
-        Command::Keys { command } => keys::run(command),
+        Command::Keys { command } => keys::run(&command),
         Command::Documents { dir, out } => keys::documents(&dir, &out),
         Command::Audit { dir } => print_audit(&dir),
     }

@@ -25,6 +25,9 @@ pub(crate) fn run() -> Done {
                 ("openssl", "openssl"),
                 ("sshd", "openssh-server"),
                 ("ssh", "openssh-client"),
+                ("softhsm2-util", "softhsm2"),
+                ("pkcs11-tool", "opensc"),
+                ("python3", "python3-venv"),
             ])
             .and_then(|()| dist::prepare())
         }),

@@ -60,6 +60,12 @@ pub(crate) struct At {
     reason: String,
 }
 
+impl At {
+    fn by<'a>(&'a self, who: &'a str, forced: bool) -> By<'a> {
+        By { who, reason: &self.reason, forced }
+    }
+}
+
 /// An order to one key.
 #[derive(clap::Args)]
 pub(crate) struct One {
@@ -73,32 +79,19 @@ pub(crate) struct One {
 }
 
 /// Does what the command line says.
-pub(crate) fn run(command: Command) -> Result<(), Failure> {
-    let at = match &command {
+pub(crate) fn run(command: &Command) -> Result<(), Failure> {
+    let at = match command {
         Command::List { at, .. } | Command::Prepare { at, .. } | Command::Activate(One { at, .. }) => at,
         Command::Retire(One { at, .. }) | Command::Revoke(One { at, .. }) => at,
     };
     with_plane(&at.dir, async |plane, _| {
         let who = format!("uid {} on this machine", rustix::process::getuid().as_raw());
-        let by = |at: &At, forced| (at.reason.clone(), forced);
-        let told = match &command {
+        let told = match command {
             Command::List { json, .. } => Ok(if *json { as_json(&list(plane)) } else { as_table(&list(plane)) }),
-            Command::Prepare { purpose, algorithm, place, at } => {
-                let by = By { who: &who, reason: &at.reason, forced: false };
-                prepare(plane, *purpose, *algorithm, place.as_deref(), by).await
-            }
-            Command::Activate(one) => {
-                let (reason, forced) = by(&one.at, one.force);
-                activate(plane, &one.id, By { who: &who, reason: &reason, forced }).await.map(|changed| as_lines(&changed))
-            }
-            Command::Retire(one) => {
-                let (reason, forced) = by(&one.at, one.force);
-                retire(plane, &one.id, By { who: &who, reason: &reason, forced }).await.map(|changed| as_lines(&changed))
-            }
-            Command::Revoke(one) => {
-                let (reason, forced) = by(&one.at, one.force);
-                revoke(plane, &one.id, By { who: &who, reason: &reason, forced }).await.map(|changed| as_lines(&changed))
-            }
+            Command::Prepare { purpose, algorithm, place, at } => prepare(plane, *purpose, *algorithm, place.as_deref(), at.by(&who, false)).await,
+            Command::Activate(One { id, force, at }) => activate(plane, id, at.by(&who, *force)).await.map(|changed| as_lines(&changed)),
+            Command::Retire(One { id, force, at }) => retire(plane, id, at.by(&who, *force)).await.map(|changed| as_lines(&changed)),
+            Command::Revoke(One { id, force, at }) => revoke(plane, id, at.by(&who, *force)).await.map(|changed| as_lines(&changed)),
         };
         print(&told.map_err(failure)?)
     })

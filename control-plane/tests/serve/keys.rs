@@ -50,7 +50,8 @@ fn served(server: &Server) -> Vec<String> {
 
 fn kid(server: &Server, domain: &Domain) -> String {
     let token = server.curl(&domain.host("web-1"), "/v1/credentials/db", &[]).text("token");
-    let header = protocol::base64url_decode(token.split('.').next().unwrap()).unwrap();
+    let parts: Vec<&str> = token.split('.').collect();
+    let header = protocol::base64url_decode(parts[0]).unwrap();
     json::parse(&header).unwrap().get("kid").and_then(Value::as_str).unwrap().into()
 }
 

@@ -5,6 +5,7 @@ mod credentials;
 mod drill;
 mod go;
 mod hostile;
+mod hsm;
 mod keyed;
 mod keys;
 mod lifecycle;

@@ -167,7 +167,8 @@ impl Server {
         Self::start_as(shell, domain)
     }
 
-    fn start_as(mut command: Command, domain: &Domain) -> Self {
+    /// By a command of the caller's making.
+    pub(crate) fn start_as(mut command: Command, domain: &Domain) -> Self {
         let any = "127.0.0.1:0";
         let mut child = command
             .args(["serve", "--listen-hosts", any, "--listen-public", any, "--listen-admin", any, "--dir"])
