@@ -12,6 +12,7 @@ use crate::{
     service::{
         RawPolicy,
         keys::{self, Algorithm, Changed, Key, Keys, Order, Refused, Use},
+        policy::LIFETIME_SECONDS_MAX,
     },
     store::{Change, Kind, NotWritten, audit::Event},
 };
@@ -75,8 +76,20 @@ pub(crate) async fn prepare(
     if !purpose.takes(algorithm) {
         return Err(refused(format!("{} is not for it", algorithm.name())).into());
     }
-    let place = place.map_or_else(|| plane.source.make(purpose, algorithm), |place| Ok(place.to_string()))?;
-    let pair = plane.source.pair(&place)?;
+    if let Some(place) = place {
+        return publish(plane, (purpose, algorithm), place, by).await;
+    }
+    let made = plane.source.make(purpose, algorithm)?;
+    let published = publish(plane, (purpose, algorithm), &made, by).await;
+    if published.is_err() {
+        plane.source.forget(&made);
+    }
+    published
+}
+
+async fn publish(plane: &ControlPlane, (purpose, algorithm): (Use, Algorithm), place: &str, by: By<'_>) -> Result<String, NotDone> {
+    let refused = |because| Failure::new(format!("cannot prepare a {} key", purpose.name()), because, "name a key of the right algorithm");
+    let pair = plane.source.pair(place)?;
     if pair.algorithm() != algorithm || (pair.is_slow() && matches!(purpose, Use::Time | Use::Ssh | Use::Online)) {
         return Err(refused(format!("{place} holds a key of {}", pair.algorithm().name())).into());
     }
@@ -88,7 +101,7 @@ pub(crate) async fn prepare(
     let public = public.ok_or_else(|| refused(format!("{place} cannot be used for it")))?;
     order(plane, "key-prepared", by, |keys, order| match keys.get(&id) {
         Some(known) => Err(Refused::State(known.state)),
-        None => Ok(vec![(id.clone(), Key::prepared(purpose, algorithm, place.clone(), public.clone(), order))]),
+        None => Ok(vec![(id.clone(), Key::prepared(purpose, algorithm, place.to_string(), public.clone(), order))]),
     })
     .await?;
     Ok(id)
@@ -121,7 +134,7 @@ pub(crate) async fn revoke(plane: &ControlPlane, id: &str, by: By<'_>) -> Result
 
 /// Retired keys whose time is over are published no more.
 pub(crate) async fn drop_due(plane: &ControlPlane) {
-    let by = By { who: &plane.trust_domain, reason: "", forced: false };
+    let by = By { who: "pinnaced", reason: "", forced: false };
     let due = |keys: &Keys, order: Order<'_>| Ok(keys::due_to_drop(keys, order.now));
     if !keys::due_to_drop(&list(plane), now()).is_empty()
         && let Err(because) = order(plane, "key-dropped", by, due).await
@@ -247,7 +260,9 @@ fn records(plane: &ControlPlane) -> HashMap<String, (i64, Key)> {
 fn signed_seconds(plane: &ControlPlane) -> i64 {
     let versions = plane.registry.others(Kind::Policy).into_iter();
     let version = |text: &str| serde_json::from_str::<crate::reload::PolicyVersion>(text).ok();
-    let granted = versions.filter_map(|(_, known)| toml::from_str::<RawPolicy>(&version(&known.value)?.text).ok());
-    let granted = granted.map(|policy| policy.longest_seconds()).max().unwrap_or(0);
+    let policy = |text: &str| toml::from_str::<RawPolicy>(&version(text)?.text).ok();
+    // What cannot be read may have granted the most that there is.
+    let longest = |text: &str| policy(text).map_or(LIFETIME_SECONDS_MAX, |policy| policy.longest_seconds());
+    let granted = versions.map(|(_, known)| longest(&known.value)).max().unwrap_or(0);
     granted.max(i64::from(plane.rules.certificate_hours) * 3600)
 }

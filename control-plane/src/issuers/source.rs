@@ -51,9 +51,10 @@ impl Source {
         path.strip_prefix(&self.folder).unwrap_or(path).display().to_string()
     }
 
-    /// The file of a place, if it is one.
-    pub(crate) fn file(&self, place: &str) -> Option<PathBuf> {
-        (!place.starts_with(TOKEN)).then(|| self.folder.join(place))
+    /// Takes back a key that was made and that nobody knows.
+    pub(crate) fn forget(&self, place: &str) {
+        // A file that stays is a key that never signs.
+        let _ = std::fs::remove_file(self.folder.join(place));
     }
 
     /// Makes a key, in a file of its own (0600); gives its place.

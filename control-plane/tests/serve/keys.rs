@@ -168,3 +168,43 @@ fn time_and_ssh_keys_rotate() {
     order(&domain, &["revoke", &key_of(&domain, "ssh", "Ed25519", "retired"), "--reason", "drill"]);
     eventually("the old line's end", || authority().lines().count() == 1 && authority() != line);
 }
+
+#[test]
+fn a_retired_key_whose_time_is_over_is_dropped_by_itself() {
+    let domain = Domain::new();
+    let server = Server::start(&domain);
+    let old = key_of(&domain, "jwt", "ES256", "active");
+    let new = order(&domain, &["prepare", "--use", "jwt"]);
+    order(&domain, &["activate", &new, "--force", "--reason", "drill"]);
+    eventually("the prepared key", || served(&server).len() == 3);
+    // The record is set back in place of the clock.
+    let store = rusqlite::Connection::open(domain.path("pinnaced.db")).unwrap();
+    store.busy_timeout(Duration::from_secs(5)).unwrap();
+    let aged = "UPDATE objects SET body = json_set(body, '$.published_until', unixepoch() - 1),
+        revision = (SELECT max(revision) + 1 FROM objects) WHERE kind = 'key' AND name = ?1";
+    assert_eq!(store.execute(aged, [&old]).unwrap(), 1);
+    eventually("the old key's end", || served(&server).len() == 2);
+    assert_eq!(key_of(&domain, "jwt", "ES256", "dropped"), old);
+}
+
+#[test]
+fn a_key_that_an_operator_made_is_taken_from_its_place() {
+    let domain = Domain::new();
+    let made = |bits: &str| {
+        let path = domain.path(&format!("keys/rsa-{bits}.key"));
+        let file = path.display().to_string();
+        let size = format!("rsa_keygen_bits:{bits}");
+        let output = std::process::Command::new("openssl").args(["genpkey", "-algorithm", "RSA", "-pkeyopt", &size, "-out", &file]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        format!("keys/rsa-{bits}.key")
+    };
+    let prepare = |place: &str| ["prepare", "--use", "jwt", "--algorithm", "RS256", "--place", place].map(ToOwned::to_owned);
+    let (large, small) = (prepare(&made("3072")), prepare(&made("1024")));
+    fn strs(arguments: &[String]) -> Vec<&str> {
+        arguments.iter().map(String::as_str).collect()
+    }
+    order(&domain, &strs(&large));
+    refused(&domain, &strs(&large), "the key is prepared");
+    refused(&domain, &strs(&small), "RSA key of 2048 to 4096 bits");
+}

@@ -4,7 +4,7 @@ mod raw;
 mod rule;
 mod template;
 
-pub(crate) use raw::{RawPolicy, fields};
+pub(crate) use raw::{LIFETIME_SECONDS_MAX, RawPolicy, fields};
 pub(crate) use rule::Mismatch;
 pub(crate) use template::Template;
 

@@ -10,7 +10,8 @@ use std::{
 };
 
 const LIFETIME_SECONDS_DEFAULT: i64 = 3600;
-const LIFETIME_SECONDS_MAX: i64 = 30 * 24 * 3600;
+/// The longest lifetime that a policy may give.
+pub(crate) const LIFETIME_SECONDS_MAX: i64 = 30 * 24 * 3600;
 const LIFETIME_SECONDS_MIN: i64 = 10;
 const PROGRAM_SECONDS_DEFAULT: u64 = 3;
 const PROGRAM_SECONDS_MAX: u64 = 30;
