@@ -71,6 +71,7 @@ pub(crate) struct Watch {
     seen: Vec<Option<Print>>,
     policy_revision: i64,
     keys_revision: i64,
+    trust_revision: i64,
 }
 
 /// What changes when a file is written or replaced.
@@ -85,9 +86,9 @@ impl Watch {
     /// Reads the store, takes keys and policy file in, and puts both in force.
     pub(crate) async fn start(files: Files, plane: &ControlPlane) -> Result<Self, Failure> {
         plane.catch_up().await;
-        let mut watch = Self { files, secrets: Vec::new(), seen: Vec::new(), policy_revision: 0, keys_revision: 0 };
+        let mut watch = Self { files, secrets: Vec::new(), seen: Vec::new(), policy_revision: 0, keys_revision: 0, trust_revision: 0 };
         keys::take_in(plane, &watch.files).await?;
-        watch.keys_revision = keys::revision(plane);
+        (watch.keys_revision, watch.trust_revision) = (keys::revision(plane), keys::revision(plane));
         keys::put_in_force(plane)?;
         watch.take_in_policy(plane).await?;
         watch.put_policy_in_force(plane)?;
@@ -153,7 +154,11 @@ impl Watch {
     fn put_keys_in_force(&mut self, plane: &ControlPlane, current: &tls::Current) -> Result<(), Failure> {
         let revision = keys::revision(plane);
         let keys = keys::put_in_force(plane);
-        self.reload_tls(plane, current).and(keys)?;
+        if self.trust_revision != revision {
+            self.reload_tls(plane, current)?;
+            self.trust_revision = revision;
+        }
+        keys?;
         self.keys_revision = revision;
         Ok(())
     }

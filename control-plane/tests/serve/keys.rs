@@ -208,3 +208,30 @@ fn a_key_that_an_operator_made_is_taken_from_its_place() {
     refused(&domain, &strs(&large), "the key is prepared");
     refused(&domain, &strs(&small), "RSA key of 2048 to 4096 bits");
 }
+
+#[test]
+fn a_replica_without_the_private_key_goes_on_with_the_one_before_until_it_has_it() {
+    let domain = Domain::new();
+    let here = Server::start(&domain);
+    let replica = Domain { dir: domain.path("replica") };
+    let mut copied = std::process::Command::new("cp");
+    copied.args(["-a", "--"]).args(["ca", "server", "keys", "secrets", "policy.toml"].map(|name| domain.path(name)));
+    fs::create_dir(&replica.dir).unwrap();
+    assert!(copied.arg(&replica.dir).status().unwrap().success());
+    let database = domain.path("pinnaced.db").display().to_string();
+    let config = fs::read_to_string(domain.path("pinnaced.toml")).unwrap().replace("\"pinnaced.db\"", &format!("{database:?}"));
+    fs::write(replica.path("pinnaced.toml"), format!("name = \"replica\"\n{config}")).unwrap();
+    let there = Server::start(&replica);
+    let old = kid(&here, &domain);
+    assert_eq!(kid(&there, &replica), old);
+    let new = order(&domain, &["prepare", "--use", "jwt"]);
+    order(&domain, &["activate", &new, "--force", "--reason", "drill"]);
+    eventually("the new key here", || kid(&here, &domain) != old);
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!(kid(&there, &replica), old, "it signs with what it has");
+    assert_eq!(served(&there), served(&here), "and everybody knows both");
+    let file = format!("keys/jwt-{new}.key");
+    fs::copy(domain.path(&file), replica.path(&file)).unwrap();
+    eventually("the new key there", || kid(&there, &replica) == kid(&here, &domain));
+    assert!(there.end().contains("reload-refused"));
+}
