@@ -16,7 +16,7 @@ use rustls::{
 use std::{
     fs,
     io::{Read, Write},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -51,10 +51,19 @@ hosts = ["*"]
 "#;
 
 struct Traffic {
-    server: Arc<Server>,
+    server: Server,
     stop: AtomicBool,
     tokens: AtomicUsize,
     certificates: AtomicUsize,
+}
+
+/// Ends the traffic when it is dropped.
+struct End<'a>(&'a Traffic);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A consumer's copy of the JWKS, fetched again only when it is too old.
@@ -152,32 +161,26 @@ fn rotate(domain: &Domain, purpose: &str, algorithm: &str) -> String {
 
 #[test]
 fn every_key_rotates_under_live_traffic_and_nothing_fails() {
-    let domain = Arc::new(Domain::new());
+    let domain = Domain::new();
     domain.set("publish_hours", 0).set("cache_seconds", 2);
     fs::write(domain.path("policy.toml"), POLICY).unwrap();
-    let server = Arc::new(Server::start(&domain));
-    let traffic = Arc::new(Traffic { server, stop: false.into(), tokens: 0.into(), certificates: 0.into() });
-    let hosts: [(PathBuf, &str); 3] = [(domain.host("es-1"), "es"), (domain.host("rs-1"), "rs"), (domain.host("es-2"), "es")];
-    let mut clients: Vec<_> = hosts
-        .into_iter()
-        .map(|(identity, credential)| {
-            let traffic = Arc::clone(&traffic);
-            thread::spawn(move || traffic.tokens(&identity, credential))
-        })
-        .collect();
-    let (own, folder) = (Arc::clone(&traffic), Arc::clone(&domain));
-    clients.push(thread::spawn(move || own.certificates(&folder, "mesh-1")));
-
-    thread::sleep(Duration::from_secs(1));
-    rotate(&domain, "jwt", "ES256");
-    rotate(&domain, "jwt", "RS256");
-    let ca = rotate(&domain, "ca", "Ed25519");
+    let traffic = Traffic { server: Server::start(&domain), stop: false.into(), tokens: 0.into(), certificates: 0.into() };
+    let hosts = [("es-1", "es"), ("rs-1", "rs"), ("es-2", "es")].map(|(host, credential)| (domain.host(host), credential));
+    let ca = thread::scope(|scope| {
+        // Also where the drill itself fails, the traffic ends, and the server after it.
+        let _end = End(&traffic);
+        for (identity, credential) in &hosts {
+            scope.spawn(|| traffic.tokens(identity, credential));
+        }
+        scope.spawn(|| traffic.certificates(&domain, "mesh-1"));
+        thread::sleep(Duration::from_secs(1));
+        rotate(&domain, "jwt", "ES256");
+        rotate(&domain, "jwt", "RS256");
+        rotate(&domain, "ca", "Ed25519")
+    });
     let renewed = fs::read(domain.path("drill-mesh-1.pem")).unwrap();
     let issuer = x509_parser::pem::Pem::iter_from_buffer(&renewed).nth(1).unwrap().unwrap();
     assert_eq!(issuer.parse_x509().unwrap().issuer().to_string(), format!("CN=Pinnace CA of example.org {ca}"));
-
-    traffic.stop.store(true, Ordering::Relaxed);
-    clients.into_iter().for_each(|client| client.join().expect("a client met something it could not use"));
     let (tokens, certificates) = (traffic.tokens.load(Ordering::Relaxed), traffic.certificates.load(Ordering::Relaxed));
     assert!(tokens > 100 && certificates > 20, "{tokens} tokens and {certificates} certificates are no live traffic");
     println!("{tokens} tokens and {certificates} certificates across three rotations, each verified");
