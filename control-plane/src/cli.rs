@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{failure::Failure, init, serve, store};
+use crate::{failure::Failure, init, keys, serve, store};
 use clap::{Parser, Subcommand};
 use std::{
     io::{self, BufWriter, Write},
@@ -42,6 +42,20 @@ enum Command {
         #[command(flatten)]
         listen: Listen,
     },
+    /// Look at the signing keys, and rotate them.
+    Keys {
+        #[command(subcommand)]
+        command: keys::Command,
+    },
+    /// Write discovery and JWKS as files, for a bucket that serves them.
+    Documents {
+        /// The trust domain's folder.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The folder to write into.
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Print the audit records as JSON lines, oldest first.
     Audit {
         /// The trust domain's folder.
@@ -72,6 +86,8 @@ pub(crate) fn run() -> Result<(), Failure> {
     match Arguments::parse().command {
         Command::Init { dir, trust_domain, names, postgres } => init::run(&dir, &trust_domain, &names, postgres.as_deref()),
         Command::Serve { dir, listen } => serve::run(&dir, &listen),
+        Command::Keys { command } => keys::run(&command),
+        Command::Documents { dir, out } => keys::documents(&dir, &out),
         Command::Audit { dir } => print_audit(&dir),
     }
 }

@@ -3,7 +3,8 @@
 use crate::{
     failure::Failure,
     files,
-    service::membership::Rules,
+    issuers::pkcs11,
+    service::{keys, membership::Rules},
     store::{Address, Server},
 };
 use protocol::identity::{HostId, is_name};
@@ -28,6 +29,12 @@ pub(crate) struct Config {
     pub(crate) hosts: Rules,
     /// This process's name: that of its audit chain.
     pub(crate) name: String,
+    /// How long keys are published.
+    pub(crate) keys: keys::Rules,
+    /// The token that keys may be in.
+    pub(crate) pkcs11: Option<pkcs11::Settings>,
+    /// The trust domain's folder.
+    pub(crate) folder: PathBuf,
     /// Where the files are.
     pub(crate) files: Files,
     /// Where the store is.
@@ -63,6 +70,8 @@ pub(crate) struct Limits {
     pub(crate) requests: u32,
     /// Requests that wait for their turn; one more sends somebody away with a 503 and Retry-After.
     pub(crate) waiting: u32,
+    /// Programs run at one time for secrets; one more waits, and its deadline runs.
+    pub(crate) programs: u32,
     handshake_seconds: u64,
     header_seconds: u64,
     connection_seconds: u64,
@@ -78,6 +87,7 @@ impl Default for Limits {
             connections: 1000,
             requests: 256,
             waiting: 1024,
+            programs: 8,
             handshake_seconds: 10,
             header_seconds: 5,
             connection_seconds: 60,
@@ -142,14 +152,14 @@ pub(crate) struct Files {
     pub(crate) server_certificate: PathBuf,
     /// The server's private key.
     pub(crate) server_key: PathBuf,
-    /// The P-256 key that signs tokens.
+    /// The P-256 key that signs tokens at first; as every key here, a path or `pkcs11:object=LABEL`.
     pub(crate) jwt_key: PathBuf,
-    /// The RSA key that signs tokens for those who know nothing else; it may be missing.
-    pub(crate) rs256_key: PathBuf,
-    /// The Ed25519 key that signs OpenSSH certificates; it may be missing.
-    pub(crate) ssh_key: PathBuf,
+    /// The RSA key that signs tokens at first, where policy says RS256.
+    pub(crate) jwt_rs256_key: PathBuf,
     /// The Ed25519 key that signs the time.
     pub(crate) time_key: PathBuf,
+    /// The Ed25519 key that signs OpenSSH certificates, if they are issued.
+    pub(crate) ssh_key: PathBuf,
     /// The Ed25519 key that signs checkpoints of the audit log.
     pub(crate) audit_key: PathBuf,
     /// Which host may have which credential.
@@ -168,9 +178,9 @@ impl Default for Files {
             server_certificate: "server/server.crt".into(),
             server_key: "server/server.key".into(),
             jwt_key: "keys/jwt.key".into(),
-            rs256_key: "keys/jwt-rs256.key".into(),
-            ssh_key: "keys/ssh.key".into(),
+            jwt_rs256_key: "keys/jwt-rs256.key".into(),
             time_key: "keys/time.key".into(),
+            ssh_key: "keys/ssh.key".into(),
             audit_key: "keys/audit.key".into(),
             policy: "policy.toml".into(),
             database: "pinnaced.db".into(),
@@ -188,9 +198,9 @@ impl Files {
             server_certificate: dir.join(self.server_certificate),
             server_key: dir.join(self.server_key),
             jwt_key: dir.join(self.jwt_key),
-            rs256_key: dir.join(self.rs256_key),
-            ssh_key: dir.join(self.ssh_key),
+            jwt_rs256_key: dir.join(self.jwt_rs256_key),
             time_key: dir.join(self.time_key),
+            ssh_key: dir.join(self.ssh_key),
             audit_key: dir.join(self.audit_key),
             policy: dir.join(self.policy),
             database: dir.join(self.database),
@@ -210,6 +220,9 @@ struct RawConfig {
     limits: Limits,
     #[serde(default)]
     hosts: Rules,
+    #[serde(default)]
+    keys: keys::Rules,
+    pkcs11: Option<pkcs11::Settings>,
     #[serde(default)]
     files: Files,
     store: Option<RawStore>,
@@ -268,17 +281,18 @@ impl Config {
         if !raw.issuer.starts_with("https://") || raw.issuer.ends_with('/') {
             return Err(invalid(&path, "issuer must be an https URL without a slash at its end"));
         }
-        if raw.limits.connections == 0 || raw.limits.requests == 0 {
+        if raw.limits.connections == 0 || raw.limits.requests == 0 || raw.limits.programs == 0 {
             return Err(invalid(&path, "limits of 0 would let nobody in"));
         }
         if !is_name(&raw.name) {
             return Err(invalid(&path, "name must be 1 to 63 of a-z 0-9 . _ -"));
         }
-        let RawConfig { trust_domain, issuer, listen, name, limits, hosts, files, store } = raw;
+        let RawConfig { trust_domain, issuer, listen, name, limits, hosts, keys, pkcs11, files, store } = raw;
         let files = files.inside(dir);
         let file = || Ok(Address::File(files.database.clone()));
         let store = store.map_or_else(file, |store| store.address(dir)).map_err(|because| invalid(&path, because))?;
-        Ok(Self { trust_domain, issuer, listen, limits, hosts, name, files, store })
+        let pkcs11 = pkcs11.map(|settings| pkcs11::Settings { module: dir.join(settings.module), pin_file: dir.join(settings.pin_file), ..settings });
+        Ok(Self { trust_domain, issuer, listen, limits, hosts, name, keys, pkcs11, folder: dir.into(), files, store })
     }
 }
 

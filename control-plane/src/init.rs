@@ -5,13 +5,12 @@
 use crate::{
     failure::Failure,
     files::{self, Readers},
-    issuers, store,
+    issuers::{Source, ca::ca_parameters, source},
+    service::keys::{Algorithm, Use},
+    store,
 };
-use aws_lc_rs::signature::Ed25519KeyPair;
 use protocol::identity::HostId;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
-};
+use rcgen::{CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType};
 use rustls::pki_types::ServerName;
 use std::{
     fs,
@@ -20,7 +19,6 @@ use std::{
 };
 use time::{Duration, OffsetDateTime};
 
-const CA_DAYS: i64 = 3653;
 const SERVER_DAYS: i64 = 90;
 const LOOPBACK: &str = "127.0.0.1";
 const OPERATOR_DAYS: i64 = 365;
@@ -73,7 +71,7 @@ fn make(dir: &Path, trust_domain: &str, names: &[String], postgres: Option<&str>
 }
 
 fn make_certificates(dir: &Path, trust_domain: &str, names: &[String]) -> Result<(), Failure> {
-    let ca = CertifiedIssuer::self_signed(ca_parameters(trust_domain), ed25519()?).map_err(cannot_certify)?;
+    let ca = CertifiedIssuer::self_signed(ca_parameters(&format!("Pinnace CA of {trust_domain}")), ed25519()?).map_err(cannot_certify)?;
     let server_key = ed25519()?;
     let server = server_parameters(names).and_then(|parameters| parameters.signed_by(&server_key, &ca)).map_err(cannot_certify)?;
     let (operator_key, uri) = (ed25519()?, format!("spiffe://{trust_domain}/operator/admin/admin"));
@@ -86,34 +84,28 @@ fn make_certificates(dir: &Path, trust_domain: &str, names: &[String]) -> Result
 }
 
 fn make_keys(dir: &Path) -> Result<(), Failure> {
-    let jwt = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(cannot_certify)?;
-    let (time, audit, ssh) = (ed25519()?, ed25519()?, ed25519()?);
-    let rs256 = issuers::rs256::generate().ok_or_else(|| cannot_certify(rcgen::Error::RingUnspecified))?;
+    let (time, audit) = (ed25519()?, ed25519()?);
     let time_public = format!("{}\n", protocol::hex_encode(time.public_key_raw()));
-    files::make(&dir.join("keys/jwt.key"), Readers::Owner, &jwt.serialize_pem())?;
+    for (file, algorithm) in [("jwt", Algorithm::Es256), ("jwt-rs256", Algorithm::Rs256), ("ssh", Algorithm::Ed25519)] {
+        files::make(&dir.join(format!("keys/{file}.key")), Readers::Owner, &source::make(algorithm).map_err(cannot_certify)?)?;
+    }
+    files::make(&dir.join("keys/ssh.pub"), Readers::Everyone, &ssh_line(dir)?)?;
     let audit_public = format!("{}\n", protocol::hex_encode(audit.public_key_raw()));
-    files::make(&dir.join("keys/jwt-rs256.key"), Readers::Owner, &rs256)?;
-    files::make(&dir.join("keys/ssh.key"), Readers::Owner, &ssh.serialize_pem())?;
     files::make(&dir.join("keys/time.key"), Readers::Owner, &time.serialize_pem())?;
     files::make(&dir.join("keys/time.pub"), Readers::Everyone, &time_public)?;
     files::make(&dir.join("keys/audit.key"), Readers::Owner, &audit.serialize_pem())?;
     files::make(&dir.join("keys/audit.pub"), Readers::Everyone, &audit_public)
 }
 
-/// In PKCS#8 version 1 (RFC 5208), because OpenSSL reads no version 2 (RFC 5958) with a public key in it.
-fn ed25519() -> Result<KeyPair, Failure> {
-    let pair = Ed25519KeyPair::generate().map_err(|_| cannot_certify(rcgen::Error::RingUnspecified))?;
-    let pkcs8 = pair.to_pkcs8v1().map_err(|_| cannot_certify(rcgen::Error::RingUnspecified))?;
-    KeyPair::try_from(pkcs8.as_ref()).map_err(cannot_certify)
+/// As OpenSSH has it, for servers and clients that are to trust it.
+fn ssh_line(dir: &Path) -> Result<String, Failure> {
+    let pair = Source::new(dir, None).pair("keys/ssh.key")?;
+    let line = source::public(Use::Ssh, &pair).ok_or_else(|| cannot_certify(rcgen::Error::RingUnspecified))?;
+    Ok(format!("{line}\n"))
 }
 
-fn ca_parameters(trust_domain: &str) -> CertificateParams {
-    let mut parameters = CertificateParams::default();
-    parameters.distinguished_name = common_name(&format!("Pinnace CA of {trust_domain}"));
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    valid_for(&mut parameters, CA_DAYS);
-    parameters
+fn ed25519() -> Result<KeyPair, Failure> {
+    source::make(Algorithm::Ed25519).and_then(|pem| KeyPair::from_pem(&pem)).map_err(cannot_certify)
 }
 
 fn server_parameters(names: &[String]) -> Result<CertificateParams, rcgen::Error> {

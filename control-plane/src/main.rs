@@ -11,6 +11,7 @@ mod failure;
 mod files;
 mod init;
 mod issuers;
+mod keys;
 mod metrics;
 mod registry;
 mod reload;

@@ -6,7 +6,7 @@ use crate::{
     api::{ControlPlane, now},
     config::Files,
     failure::Failure,
-    files,
+    files, keys,
     service::{Policy, RawPolicy, token::name_of},
     store::{Change, Kind, NotWritten, audit::Event, listen},
     tls,
@@ -75,6 +75,8 @@ pub(crate) struct Watch {
     secrets: Vec<PathBuf>,
     seen: Vec<Option<Print>>,
     policy_revision: i64,
+    keys_revision: i64,
+    trust_revision: i64,
 }
 
 /// What changes when a file is written or replaced.
@@ -86,10 +88,13 @@ struct Print {
 }
 
 impl Watch {
-    /// Reads the store, takes the policy file in, and puts the policy in force.
+    /// Reads the store, takes keys and policy file in, and puts both in force.
     pub(crate) async fn start(files: Files, plane: &ControlPlane) -> Result<Self, Failure> {
         plane.catch_up().await;
-        let mut watch = Self { files, secrets: Vec::new(), seen: Vec::new(), policy_revision: 0 };
+        let mut watch = Self { files, secrets: Vec::new(), seen: Vec::new(), policy_revision: 0, keys_revision: 0, trust_revision: 0 };
+        keys::take_in(plane, &watch.files).await?;
+        (watch.keys_revision, watch.trust_revision) = (keys::revision(plane), keys::revision(plane));
+        keys::put_in_force(plane)?;
         watch.take_in_policy(plane).await?;
         watch.put_policy_in_force(plane)?;
         watch.seen = watch.look();
@@ -106,9 +111,15 @@ impl Watch {
             let asked = tokio::select! {
                 () = tokio::time::sleep(period) => false,
                 _ = changes.recv() => false,
+                () = plane.changed.notified() => false,
                 _ = hang_up.recv() => true,
             };
             plane.catch_up().await;
+            keys::drop_due(&plane).await;
+            if keys::revision(&plane) != self.keys_revision {
+                let outcome = self.put_keys_in_force(&plane, &current);
+                tell(&plane, "keys", outcome);
+            }
             let found = self.look();
             if asked || found != self.seen {
                 self.seen = found;
@@ -131,14 +142,35 @@ impl Watch {
     }
 
     async fn reload(&mut self, plane: &ControlPlane, current: &tls::Current) {
-        let certificates = tls::Configs::load(&self.files).map(|configs| {
-            plane.metrics.certificate_ends(configs.certificate_ends);
-            current.store(Arc::new(configs));
-        });
-        tell(plane, "certificates", certificates);
+        tell(plane, "certificates", self.reload_tls(plane, current));
         let taken_in = self.take_in_policy(plane).await;
         let policy = taken_in.and_then(|()| self.put_policy_in_force(plane));
         tell(plane, "policy", policy);
+    }
+
+    fn reload_tls(&self, plane: &ControlPlane, current: &tls::Current) -> Result<(), Failure> {
+        current.store(Arc::new(self.tls(plane)?));
+        Ok(())
+    }
+
+    /// Certificates and trust as files and records have them.
+    pub(crate) fn tls(&self, plane: &ControlPlane) -> Result<tls::Configs, Failure> {
+        let configs = tls::Configs::load(&self.files, &plane.keys.load())?;
+        plane.metrics.certificate_ends(configs.certificate_ends);
+        Ok(configs)
+    }
+
+    /// Where a private key is missing or a certificate cannot be used, the next look tries again.
+    fn put_keys_in_force(&mut self, plane: &ControlPlane, current: &tls::Current) -> Result<(), Failure> {
+        let revision = keys::revision(plane);
+        let keys = keys::put_in_force(plane);
+        if self.trust_revision != revision {
+            self.reload_tls(plane, current)?;
+            self.trust_revision = revision;
+        }
+        keys?;
+        self.keys_revision = revision;
+        Ok(())
     }
 
     /// A policy file that was written since one was last taken in becomes the next version, for every process on this store.

@@ -5,7 +5,7 @@
 
 mod guard;
 
-use crate::{config::Files, failure::Failure, files};
+use crate::{config::Files, failure::Failure, files, issuers::Ring};
 use arc_swap::ArcSwap;
 pub(crate) use guard::Guard;
 use rustls::{
@@ -24,6 +24,8 @@ pub(crate) struct Configs {
     pub(crate) guard: Arc<Guard>,
     /// Asks for none.
     pub(crate) public: Arc<ServerConfig>,
+    /// How many CAs were revoked when this was made.
+    pub(crate) revoked_authorities: usize,
     /// When the server certificate ends, seconds since 1970.
     pub(crate) certificate_ends: i64,
 }
@@ -32,15 +34,15 @@ pub(crate) struct Configs {
 pub(crate) type Current = ArcSwap<Configs>;
 
 impl Configs {
-    /// From the files as they are.
-    pub(crate) fn load(files: &Files) -> Result<Self, Failure> {
+    /// From the files as they are, and the CAs on record.
+    pub(crate) fn load(files: &Files, keys: &Ring) -> Result<Self, Failure> {
         let provider = Arc::new(provider());
         let chain = files::certificates(&files.server_certificate)?;
-        let guard = Arc::new(guard(files, &provider)?);
+        let guard = Arc::new(guard(files, keys, &provider)?);
         let certificate_ends = chain.first().and_then(end).unwrap_or(0);
         let hosts = server_config(files, &provider, chain.clone(), Some(Arc::clone(&guard)))?;
         let public = server_config(files, &provider, chain, None)?;
-        Ok(Self { hosts: Arc::new(hosts), guard, public: Arc::new(public), certificate_ends })
+        Ok(Self { hosts: Arc::new(hosts), guard, public: Arc::new(public), revoked_authorities: keys.revoked_authorities(), certificate_ends })
     }
 }
 
@@ -49,16 +51,20 @@ fn provider() -> CryptoProvider {
     CryptoProvider { kx_groups: vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1], ..aws_lc_rs::default_provider() }
 }
 
-fn guard(files: &Files, provider: &Arc<CryptoProvider>) -> Result<Guard, Failure> {
-    let ours = roots(&files.client_roots)?;
-    let foreign = files.enroll_roots.as_ref().map_or_else(|| Ok(RootCertStore::empty()), |path| roots(path))?;
+/// A CA on record is trusted as its record says, and one that only the file names as long as the file does.
+fn guard(files: &Files, keys: &Ring, provider: &Arc<CryptoProvider>) -> Result<Guard, Failure> {
+    let known = |certificate: &CertificateDer<'_>| keys.trusted().iter().chain(keys.distrusted()).any(|known| known == certificate);
+    let named = files::certificates(&files.client_roots)?.into_iter().filter(|certificate| !known(certificate));
+    let ours = roots(named.chain(keys.trusted().iter().cloned()), &files.client_roots)?;
+    let foreign =
+        files.enroll_roots.as_ref().map_or_else(|| Ok(RootCertStore::empty()), |path| roots(files::certificates(path)?.into_iter(), path))?;
     Guard::new(ours, foreign, provider)
         .map_err(|error| Failure::new("cannot check client certificates", error, "client_roots and enroll_roots must hold CA certificates"))
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, Failure> {
+fn roots(certificates: impl Iterator<Item = CertificateDer<'static>>, path: &Path) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();
-    for certificate in files::certificates(path)? {
+    for certificate in certificates {
         roots.add(certificate).map_err(|error| Failure::new(format!("cannot use {}", path.display()), error, "it must hold CA certificates"))?;
     }
     Ok(roots)

@@ -22,7 +22,11 @@ pub(crate) fn run() -> Done {
                 ("curl", "curl"),
                 ("tinyproxy", "tinyproxy"),
                 ("openssl", "openssl"),
-                ("ssh-keygen", "openssh-client"),
+                ("sshd", "openssh-server"),
+                ("ssh", "openssh-client"),
+                ("softhsm2-util", "softhsm2"),
+                ("pkcs11-tool", "opensc"),
+                ("python3", "python3-venv"),
                 ("script", "bsdutils"),
                 ("pg_ctlcluster", "postgresql"),
             ])

@@ -44,6 +44,10 @@ pub(super) fn identified<'a>(plane: &ControlPlane, visitor: &'a Visitor, now: i6
     let Some(certificate) = &visitor.certificate else {
         return unauthorized("identity.none", "the client showed no certificate", "enroll the host: pinnace enroll");
     };
+    if visitor.revoked_authorities != plane.keys.load().revoked_authorities() {
+        let words = ["the request was put off", "a CA was revoked since this connection was opened", "come again on a new connection"];
+        return Err(Box::new(reply::closing(reply::come_again("identity.trust-changed", words))));
+    }
     match certificate.standing_at(now) {
         Standing::Ours => (),
         Standing::Ended => {

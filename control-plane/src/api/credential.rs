@@ -23,13 +23,8 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, name: &
         let words = ["the credential was not issued", "the proof that the host holds the key does not hold", "report it"];
         return Err(Box::new(reply::refuse(StatusCode::FORBIDDEN, "credential.key-unproven", words)));
     }
-    let policy = plane.policy.load_full();
-    let grant = granted(&policy, &guest, name)?;
-    let printed = match &grant.kind {
-        Kind::Program(program) => Some(program::fields_of(program).await.map_err(|because| unprinted(&guest.id, name, &because))?),
-        _ => None,
-    };
-    let Issued { answer, event } = sign(plane, &guest, (name, grant), key, printed, now)?;
+    let printed = if key.is_none() { ask_program(plane, &guest, name).await? } else { None };
+    let Issued { answer, event } = decide_and_sign(plane, &guest, name, (key, printed), now)?;
     if let Err(not_written) = plane.log.write(Entry { event, changes: Vec::new() }).await {
         tracing::error!(event = "not-issued", host = %guest.id, credential = name, because = ?not_written);
         return Err(Box::new(unrecorded(not_written)));
@@ -39,44 +34,60 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, name: &
     Ok(reply::json(answer.to_json()))
 }
 
-fn granted<'a>(policy: &'a Policy, guest: &admission::Guest, name: &str) -> Result<&'a Grant, Box<Reply>> {
-    match policy.decide(&guest.id, &guest.labels, name) {
-        Decision::Granted(grant) => Ok(grant),
-        Decision::Denied => Err(Box::new(denied(&guest.id, name))),
-        Decision::Unknown => Err(Box::new(unknown(&guest.id, name))),
+type Fields = Vec<(String, String)>;
+
+/// What the program prints that knows the credential, if there is one and the host may have what it knows.
+async fn ask_program(plane: &ControlPlane, guest: &admission::Guest, name: &str) -> Result<Option<Fields>, Box<Reply>> {
+    let program = match plane.policy.load().decide(&guest.id, &guest.labels, name) {
+        Decision::Granted(Grant { kind: Kind::Program(program), .. }) => program.clone(),
+        _ => return Ok(None),
+    };
+    match program::run(&program, &plane.programs).await {
+        Ok(printed) => Ok(Some(printed)),
+        Err(because) => {
+            tracing::error!(event = "program-failed", host = %guest.id, credential = name, because = %because);
+            let words = ["the credential was not issued", "the program that knows it failed", "check the control plane's log"];
+            Err(Box::new(reply::come_again("issuer.program-failed", words)))
+        }
     }
 }
 
-fn sign(
+fn decide_and_sign(
     plane: &ControlPlane,
     guest: &admission::Guest,
-    (name, grant): (&str, &Grant),
-    key: Option<KeyRequest>,
-    printed: Option<Vec<(String, String)>>,
+    name: &str,
+    (key, printed): (Option<KeyRequest>, Option<Fields>),
     now: i64,
 ) -> Result<Issued, Box<Reply>> {
     let host = &guest.id;
-    let id = random_name().ok_or_else(|| Box::new(unsigned(host, name)))?;
+    let policy = plane.policy.load();
+    let grant = match policy.decide(host, &guest.labels, name) {
+        Decision::Granted(grant) => grant,
+        Decision::Denied => return Err(Box::new(denied(host, name))),
+        Decision::Unknown => return Err(Box::new(unknown(host, name))),
+    };
+    let chance = chance().ok_or_else(|| Box::new(unsigned(host, name)))?;
     let key = key.map(|asked| asked.key);
-    let asked = Asked { host, labels: &guest.labels, credential: name, key, printed, id, now };
-    let makers = Makers { issuer: &plane.issuer, signers: &plane.signers, ca: &plane.ca, ssh: plane.ssh.as_ref() };
-    issue::issue(grant, &asked, &makers).map_err(|not_issued| Box::new(refusal(host, name, &not_issued)))
+    let asked = Asked { host, labels: &guest.labels, credential: name, key, printed, chance, now };
+    let keys = plane.keys.load();
+    let makers = Makers { issuer: &plane.issuer, keys: &keys };
+    waiting_aside(keys.is_slow(), || issue::issue(grant, &asked, &makers)).map_err(|not_issued| Box::new(refusal(host, name, &not_issued)))
+}
+
+/// Does what may take long without holding up others on this thread.
+pub(super) fn waiting_aside<T>(slow: bool, act: impl FnOnce() -> T) -> T {
+    if slow { tokio::task::block_in_place(act) } else { act() }
 }
 
 /// 128 bits of chance.
-fn random_name() -> Option<String> {
+fn chance() -> Option<[u8; 16]> {
     let mut bytes = [0_u8; 16];
-    aws_lc_rs::rand::fill(&mut bytes).ok().map(|()| protocol::hex_encode(&bytes))
+    aws_lc_rs::rand::fill(&mut bytes).ok().map(|()| bytes)
 }
 
 fn refusal(host: &HostId, name: &str, not_issued: &NotIssued) -> Reply {
     match not_issued {
-        NotIssued::Unsigned => unsigned(host, name),
-        NotIssued::NoKey => {
-            tracing::error!(event = "not-issued", host = %host, credential = name, because = "the trust domain has no key for it");
-            let words = ["the credential was not issued", "the trust domain has no key that signs such credentials", "see [files] in pinnaced.toml"];
-            reply::come_again("issuer.no-key", words)
-        }
+        NotIssued::Unsigned | NotIssued::NotPrinted => unsigned(host, name),
         NotIssued::KeyNeeded => {
             let words =
                 ["the credential was not issued", "it is made over a key of the host's own", "write key = \"ed25519\" in the site's credential"];

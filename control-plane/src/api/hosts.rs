@@ -44,7 +44,7 @@ where
         }
     };
     let answered = match call {
-        Call::Time(nonce) => Ok(reply::json(plane.time.answer(&nonce, now).to_json())),
+        Call::Time(nonce) => time(plane, &nonce, now),
         Call::Whoami => whoami(plane, visitor, now),
         Call::Credential(name) => credential::answer(plane, visitor, &name, None, now).await,
         Call::KeyCredential(name) => match body(request, patience, KeyRequest::from_json).await {
@@ -83,6 +83,10 @@ fn decode<B>(request: &Request<B>) -> Result<Call, Box<Reply>> {
 fn held<B>(request: &Request<B>) -> u64 {
     let text = request.headers().get("pinnace-held").and_then(|value| value.to_str().ok());
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
+fn time(plane: &ControlPlane, nonce: &str, now: i64) -> Result<Reply, Box<Reply>> {
+    let answer = plane.keys.load().time().and_then(|key| key.answer(nonce, now));
+    let words = ["the time was not signed", "there is no key for it", "check the control plane's log"];
+    answer.map(|answer| reply::json(answer.to_json())).map_err(|_| Box::new(reply::come_again("issuer.unsigned", words)))
 }
 
 fn nonce<B>(request: &Request<B>) -> Result<String, Box<Reply>> {

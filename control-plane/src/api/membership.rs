@@ -1,8 +1,12 @@
 //! A certificate for a host: to come in, to stay in, to come back.
 
-use super::{ControlPlane, Reply, Standing, Visitor, admission, credential::unrecorded, reply};
+use super::{
+    ControlPlane, Reply, Standing, Visitor, admission,
+    credential::{unrecorded, waiting_aside},
+    reply,
+};
 use crate::{
-    issuers::ca::BACKDATED_SECONDS,
+    issuers::{Unsigned, ca::BACKDATED_SECONDS},
     registry::Known,
     service::{
         host::{Fingerprint, Host},
@@ -33,7 +37,7 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, purpose
     let starts = now.saturating_sub(BACKDATED_SECONDS);
     let ends = now.saturating_add(i64::from(plane.rules.certificate_hours) * 3600);
     let fresh = Shown { key: Fingerprint::of(&asked.key.spki()), starts, ends };
-    let certificates = plane.ca.host(&id, &asked.key, starts, ends).map_err(|_| Box::new(unsigned()))?;
+    let certificates = certificate(plane, &id, &asked.key, &fresh).map_err(|_| Box::new(unsigned()))?;
     for _ in 0..TRIES {
         let known = plane.registry.host(id.host());
         let Plan { event, changes } = plan(plane, visitor, purpose, (&id, asked), (known.as_ref(), &fresh), now)?;
@@ -49,6 +53,12 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, purpose
         }
     }
     Err(Box::new(unrecorded(NotWritten::Conflict)))
+}
+
+fn certificate(plane: &ControlPlane, id: &HostId, key: &PublicKey, fresh: &Shown) -> Result<String, Unsigned> {
+    let keys = plane.keys.load();
+    let ca = keys.ca()?;
+    waiting_aside(ca.is_slow(), || ca.host(id, key, fresh.starts, fresh.ends))
 }
 
 /// Whether the host holds the key: its signature over what it asks for, bound to this connection.

@@ -16,10 +16,10 @@ pub(crate) use room::Room;
 pub(crate) use visitor::{Certificate, Standing, Visitor};
 
 use crate::{
-    issuers::{self, Signers},
+    issuers::{Ring, Source},
     metrics::Metrics,
     registry::Registry,
-    service::{Policy, membership::Rules},
+    service::{Policy, keys, membership::Rules},
     store::{Address, Change, Entry, Log, NotWritten, Object, Reader, audit::Event},
 };
 use arc_swap::ArcSwap;
@@ -28,6 +28,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
     time::{SystemTime, UNIX_EPOCH},
 };
+use tokio::sync::{Notify, Semaphore};
 
 /// All that answering takes.
 pub(crate) struct ControlPlane {
@@ -41,18 +42,20 @@ pub(crate) struct ControlPlane {
     pub(crate) policy: ArcSwap<Policy>,
     /// The hosts, tokens and keys on record.
     pub(crate) registry: Registry,
-    /// Sign tokens.
-    pub(crate) signers: Signers,
-    /// Signs OpenSSH certificates; a trust domain may have none.
-    pub(crate) ssh: Option<issuers::ssh::Ca>,
-    /// Signs certificates.
-    pub(crate) ca: issuers::ca::Ca,
-    /// Signs the time.
-    pub(crate) time: issuers::time::Key,
+    /// The keys in force; replaced whole by a change.
+    pub(crate) keys: ArcSwap<Ring>,
+    /// Where private keys are.
+    pub(crate) source: Source,
+    /// What the operators want of keys.
+    pub(crate) key_rules: keys::Rules,
+    /// Tells the watch that something has changed here.
+    pub(crate) changed: Notify,
     /// Keeps what was issued and what was changed.
     pub(crate) log: Log,
     /// Bounds the requests answered at one time, and says who goes first.
     pub(crate) room: Arc<Room>,
+    /// Bounds the programs run at one time for secrets.
+    pub(crate) programs: Semaphore,
     /// The folder of the files that policies name.
     pub(crate) secrets: PathBuf,
     /// Where the store is, for what is read from it.

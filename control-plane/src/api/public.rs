@@ -1,7 +1,10 @@
 //! What everybody may read: discovery and the public keys.
 
 use super::{ControlPlane, Reply, reply};
-use crate::issuers::jwt;
+use crate::{
+    issuers::{Ring, jwt},
+    service::{Policy, keys::Algorithm},
+};
 use hyper::Request;
 
 /// Answers one request.
@@ -9,9 +12,15 @@ pub(crate) fn answer<B>(plane: &ControlPlane, request: &Request<B>) -> Reply {
     if let Err(refusal) = reply::check_form(request) {
         return *refusal;
     }
-    match request.uri().path() {
-        "/.well-known/openid-configuration" => reply::document(jwt::discovery(&plane.issuer, &plane.signers.all())),
-        "/.well-known/jwks.json" => reply::document(jwt::key_set(&plane.signers.all())),
-        _ => reply::nothing_there(),
-    }
+    let documents = documents(&plane.issuer, &plane.keys.load(), &plane.policy.load());
+    let document = documents.into_iter().find(|(path, _)| *path == request.uri().path());
+    document.map_or_else(reply::nothing_there, |(_, text)| reply::document(text, plane.key_rules.cache_seconds))
+}
+
+/// Every document with its path, as it may also lie in a bucket.
+pub(crate) fn documents(issuer: &str, keys: &Ring, policy: &Policy) -> [(&'static str, String); 2] {
+    let used = [Algorithm::Es256, Algorithm::Rs256].into_iter().filter(|algorithm| policy.uses(*algorithm)).collect::<Vec<_>>();
+    // The member is required, so an issuer without tokens names the usual algorithm.
+    let algorithms = if used.is_empty() { &[Algorithm::Es256] } else { used.as_slice() };
+    [("/.well-known/openid-configuration", jwt::discovery(issuer, algorithms)), ("/.well-known/jwks.json", keys.key_set().to_string())]
 }

@@ -20,10 +20,11 @@ pub(super) fn json(body: String) -> Reply {
     reply
 }
 
-/// A 200 that caches may keep for some minutes.
-pub(super) fn document(body: String) -> Reply {
+/// A 200 that caches may keep for so long.
+pub(super) fn document(body: String, cache_seconds: u32) -> Reply {
+    let max_age = HeaderValue::from_str(&format!("public, max-age={cache_seconds}")).unwrap_or(HeaderValue::from_static("no-cache"));
     let mut reply = typed(StatusCode::OK, JSON, body);
-    reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    reply.headers_mut().insert(header::CACHE_CONTROL, max_age);
     reply
 }
 

@@ -14,6 +14,8 @@ pub(crate) struct Visitor {
     pub(crate) certificate: Option<Arc<Certificate>>,
     /// What binds a proof to this connection; without it no proof holds.
     pub(crate) binding: Option<[u8; BINDING_BYTES]>,
+    /// How many CAs were revoked when the certificate was judged.
+    pub(crate) revoked_authorities: usize,
 }
 
 impl Visitor {

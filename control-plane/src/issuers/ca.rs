@@ -1,19 +1,21 @@
 //! The CA: certificates for keys that hosts made. What stands in one comes from policy and record, never from a request.
 
-use super::Unsigned;
-use crate::{failure::Failure, files};
+use super::{Pair, Unsigned};
 use protocol::{identity::HostId, membership::PublicKey};
-use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SanType, SubjectPublicKeyInfo};
-use std::path::Path;
-use time::OffsetDateTime;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyUsagePurpose, SanType,
+    SubjectPublicKeyInfo,
+};
+use time::{Duration, OffsetDateTime};
 
 /// Clocks differ, so a certificate begins a little before its issue.
 pub(crate) const BACKDATED_SECONDS: i64 = 300;
 
+const CA_DAYS: i64 = 3653;
+
 /// The CA's certificate and key.
 pub(crate) struct Ca {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    issuer: Issuer<'static, Pair>,
 }
 
 /// What stands in a certificate.
@@ -33,19 +35,14 @@ pub(crate) struct Leaf<'a> {
 }
 
 impl Ca {
-    /// From certificate and key, PEM.
-    pub(crate) fn load(certificate: &Path, key: &Path) -> Result<Self, Failure> {
-        let unusable =
-            |error: rcgen::Error| Failure::new(format!("cannot use {}", certificate.display()), error, "CA certificate and key must belong together");
-        let pem = files::read(certificate)?;
-        let pair = KeyPair::from_pem(&files::read_private(key)?).map_err(unusable)?;
-        let issuer = Issuer::from_ca_cert_pem(&pem, pair).map_err(unusable)?;
-        Ok(Self { issuer, pem })
+    /// From a key and the certificate over it, PEM.
+    pub(crate) fn new(pair: Pair, certificate: &str) -> Result<Self, rcgen::Error> {
+        Issuer::from_ca_cert_pem(certificate, pair).map(|issuer| Self { issuer })
     }
 
-    /// The CA's own certificate, PEM.
-    pub(crate) fn pem(&self) -> &str {
-        &self.pem
+    /// Whether to sign takes so long that others should not wait for it.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.issuer.key().is_slow()
     }
 
     /// A host's certificate, PEM.
@@ -60,6 +57,23 @@ impl Ca {
         let key = SubjectPublicKeyInfo::from_der(&key.spki()).map_err(|_| Unsigned)?;
         parameters.signed_by(&key, &self.issuer).map(|certificate| certificate.pem()).map_err(|_| Unsigned)
     }
+}
+
+/// The certificate of a new CA over its key, PEM.
+pub(crate) fn self_signed(name: &str, pair: &Pair) -> Result<String, rcgen::Error> {
+    ca_parameters(name).self_signed(pair).map(|certificate| certificate.pem())
+}
+
+/// Of a CA that signs leaves alone, from an hour ago, because clocks differ.
+pub(crate) fn ca_parameters(name: &str) -> CertificateParams {
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = DistinguishedName::new();
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    parameters.not_before = OffsetDateTime::now_utc() - Duration::HOUR;
+    parameters.not_after = OffsetDateTime::now_utc() + Duration::days(CA_DAYS);
+    parameters
 }
 
 fn parameters(leaf: &Leaf<'_>) -> Result<CertificateParams, rcgen::Error> {

@@ -1,52 +1,22 @@
-//! What signs: tokens (JWS), certificates (X.509, OpenSSH), the time, and the ends of the audit log.
+//! What signs: tokens (JWS), certificates (X.509, OpenSSH), the time and the audit log; and which key does at the time.
 
 pub(crate) mod audit;
 pub(crate) mod base64url;
 pub(crate) mod ca;
-pub(crate) mod es256;
+mod jwk;
 pub(crate) mod jwt;
+mod pair;
+pub(crate) mod pkcs11;
 pub(crate) mod program;
-pub(crate) mod rs256;
+pub(crate) mod ring;
+pub(crate) mod source;
 pub(crate) mod ssh;
 pub(crate) mod time;
 
-use crate::service::policy::Algorithm;
+pub(crate) use pair::Pair;
+pub(crate) use ring::Ring;
+pub(crate) use source::Source;
 
-/// A private key of one algorithm, wherever it lives: a file here, a hardware module elsewhere.
-pub(crate) trait Signer: Send + Sync {
-    /// The `alg` of RFC 7518.
-    fn algorithm(&self) -> &'static str;
-    /// The `kid`: the key's RFC 7638 thumbprint.
-    fn key_id(&self) -> &str;
-    /// The public key as a member of a JWK Set (RFC 7517).
-    fn jwk(&self) -> protocol::json::Value;
-    /// The signature in the form that the algorithm has in a JWS.
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unsigned>;
-}
-
-/// The keys that sign tokens.
-pub(crate) struct Signers {
-    /// For everybody.
-    pub(crate) es256: Box<dyn Signer>,
-    /// For those who know nothing else; a trust domain may have none.
-    pub(crate) rs256: Option<Box<dyn Signer>>,
-}
-
-impl Signers {
-    /// The key of one algorithm.
-    pub(crate) fn of(&self, algorithm: Algorithm) -> Option<&dyn Signer> {
-        match algorithm {
-            Algorithm::Es256 => Some(self.es256.as_ref()),
-            Algorithm::Rs256 => self.rs256.as_deref(),
-        }
-    }
-
-    /// All of them, for publication.
-    pub(crate) fn all(&self) -> Vec<&dyn Signer> {
-        std::iter::once(self.es256.as_ref()).chain(self.rs256.as_deref()).collect()
-    }
-}
-
-/// The key did not sign.
+/// The key did not sign, or there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unsigned;

@@ -1,8 +1,9 @@
-//! OpenSSH certificates (PROTOCOL.certkeys) over keys that hosts made.
+//! The SSH CA: OpenSSH certificates over keys that hosts made (OpenSSH's PROTOCOL.certkeys).
+//!
+//! What stands in one comes from policy and record, never from a request. Servers trust the CA's public key for users
+//! (`TrustedUserCAKeys`), clients trust it for servers (`@cert-authority` in `known_hosts`).
 
-use super::Unsigned;
-use crate::{failure::Failure, files};
-use aws_lc_rs::{encoding::AsBigEndian, signature::Ed25519KeyPair};
+use super::{Pair, Unsigned};
 use protocol::membership::PublicKey;
 use ssh_key::{
     PrivateKey,
@@ -10,46 +11,37 @@ use ssh_key::{
     private::Ed25519Keypair,
     public::{Ed25519PublicKey, KeyData},
 };
-use std::path::Path;
 
-/// The CA of OpenSSH certificates.
+/// What follows a critical option's name, and what does not belong to an extension.
+const ASSIGNMENT: char = '=';
+
+/// The CA's key.
 pub(crate) struct Ca {
     key: PrivateKey,
-    authority: String,
 }
 
 /// What stands in a certificate.
 pub(crate) struct Leaf<'a> {
-    /// Whether it is a user's or a server's.
+    /// Whether it is a user's; a server's otherwise.
     pub(crate) user: bool,
-    /// Who it is, for the server's log.
-    pub(crate) id: &'a str,
+    /// What servers write into their logs.
+    pub(crate) key_id: &'a str,
     /// The names it is good for; at least one.
     pub(crate) principals: &'a [String],
-    /// What a user's permits.
-    pub(crate) extensions: &'a [String],
-    /// From when, seconds since 1970.
+    /// What it permits, and as `NAME=DATA` what it is confined to.
+    pub(crate) options: &'a [String],
+    /// Never used twice.
+    pub(crate) chance: [u8; 16],
+    /// When it begins, seconds since 1970.
     pub(crate) starts: i64,
-    /// Until when, seconds since 1970.
+    /// When it ends, seconds since 1970.
     pub(crate) ends: i64,
 }
 
 impl Ca {
-    /// From an Ed25519 key, PKCS#8 in PEM.
-    pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
-        let unusable =
-            |because: String| Failure::new(format!("cannot use {}", path.display()), because, "it must hold an Ed25519 key, PKCS#8 in PEM");
-        let pair = Ed25519KeyPair::from_pkcs8(files::private_key(path)?.secret_der()).map_err(|error| unusable(error.to_string()))?;
-        let seed = pair.seed().and_then(|seed| seed.as_be_bytes()).map_err(|error| unusable(error.to_string()))?;
-        let seed = seed.as_ref().try_into().map_err(|_| unusable("its seed cannot be read".into()))?;
-        let key = PrivateKey::from(Ed25519Keypair::from_seed(seed));
-        let authority = key.public_key().to_openssh().map_err(|error| unusable(error.to_string()))?;
-        Ok(Self { key, authority })
-    }
-
-    /// The CA's public key, one line as OpenSSH has it.
-    pub(crate) fn authority(&self) -> &str {
-        &self.authority
+    /// From an Ed25519 pair in a file.
+    pub(crate) fn new(pair: &Pair) -> Option<Self> {
+        pair.seed().map(|seed| Self { key: Ed25519Keypair::from_seed(&seed).into() })
     }
 
     /// A certificate over a key, one line as OpenSSH has it.
@@ -57,21 +49,33 @@ impl Ca {
         self.certificate(leaf, key).map_err(|_| Unsigned)
     }
 
-    fn certificate(&self, leaf: &Leaf<'_>, key: &PublicKey) -> ssh_key::Result<String> {
-        let mut chance = [0; 40];
-        aws_lc_rs::rand::fill(&mut chance).map_err(|_| ssh_key::Error::Crypto)?;
-        let (nonce, serial) = chance.split_at(32);
-        let seconds = |at: i64| u64::try_from(at).map_err(|_| ssh_key::Error::Time);
+    fn certificate(&self, leaf: &Leaf<'_>, key: &PublicKey) -> Result<String, ssh_key::Error> {
+        let instant = |seconds| u64::try_from(seconds).map_err(|_| ssh_key::Error::Time);
         let key = KeyData::Ed25519(Ed25519PublicKey(key.0));
-        let mut builder = Builder::new(nonce, key, seconds(leaf.starts)?, seconds(leaf.ends)?)?;
-        builder.serial(u64::from_le_bytes(serial.try_into().map_err(|_| ssh_key::Error::Crypto)?))?;
-        builder.key_id(leaf.id)?.cert_type(if leaf.user { CertType::User } else { CertType::Host })?.comment(leaf.id)?;
+        let mut builder = Builder::new(leaf.chance, key, instant(leaf.starts)?, instant(leaf.ends)?)?;
+        builder.serial(serial(leaf.chance))?.key_id(leaf.key_id)?.comment(leaf.key_id)?;
+        builder.cert_type(if leaf.user { CertType::User } else { CertType::Host })?;
         for principal in leaf.principals {
             builder.valid_principal(principal)?;
         }
-        for extension in leaf.extensions {
-            builder.extension(extension, "")?;
+        for option in leaf.options {
+            match option.split_once(ASSIGNMENT) {
+                Some((name, data)) => builder.critical_option(name, data)?,
+                None => builder.extension(option, "")?,
+            };
         }
         builder.sign(&self.key)?.to_openssh()
     }
+}
+
+/// The public key of a CA, one line as OpenSSH has it.
+pub(crate) fn line(pair: &Pair) -> Result<String, Unsigned> {
+    let key = Ed25519PublicKey::try_from(pair.public()).map_err(|_| Unsigned)?;
+    ssh_key::PublicKey::from(KeyData::Ed25519(key)).to_openssh().map_err(|_| Unsigned)
+}
+
+/// The number that a server's log and ours both know the certificate by.
+pub(crate) fn serial(chance: [u8; 16]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = chance;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
 }

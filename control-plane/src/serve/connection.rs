@@ -105,7 +105,7 @@ fn identify(stream: &TlsStream<Farewell>, configs: &Configs) -> Visitor {
     let chain = connection.peer_certificates().unwrap_or_default();
     let certificate = configs.guard.judge(chain, api::now());
     let binding = connection.export_keying_material([0; BINDING_BYTES], BINDING_LABEL.as_bytes(), None).ok();
-    Visitor { certificate, binding }
+    Visitor { certificate, binding, revoked_authorities: configs.revoked_authorities }
 }
 
 /// HTTP/1.1 until either side ends it, the connection's time is up, or the process drains; then what is under way may finish.

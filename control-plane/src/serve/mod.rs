@@ -10,7 +10,7 @@ use crate::{
     cli,
     config::{Config, Limits},
     failure::Failure,
-    issuers::{self, Signer, Signers},
+    issuers::{self, Source},
     metrics::Metrics,
     registry::Registry,
     reload,
@@ -33,7 +33,7 @@ use std::{
 use tokio::{
     runtime::Runtime,
     signal::unix::{Signal, SignalKind, signal},
-    sync::{Semaphore, watch},
+    sync::{Notify, Semaphore, watch},
 };
 
 const TASKS_END: Duration = Duration::from_secs(1);
@@ -48,8 +48,8 @@ pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
     config.listen.operators = listen.operators.unwrap_or(config.listen.operators);
     descriptors::make_room(config.limits.connections);
     let runtime = Runtime::new().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
-    let (plane, writer, tls) = open(&config)?;
-    let served = runtime.block_on(serve(config, plane, tls));
+    let (plane, writer) = open(&config)?;
+    let served = runtime.block_on(serve(config, plane));
     // What is still open is dropped with the runtime, and with it the last way into the audit log: its writer ends.
     runtime.shutdown_timeout(TASKS_END);
     let ended = writer.join().map_err(|_| Failure::new("cannot end well", "the audit writer failed", "see the log above"));
@@ -57,16 +57,10 @@ pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
     served.and(ended)
 }
 
-fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, tls::Configs), Failure> {
+/// A control plane that serves nobody yet, and its audit writer.
+pub(crate) fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>), Failure> {
     let files = &config.files;
     let metrics = Arc::new(Metrics::new());
-    let tls = tls::Configs::load(files)?;
-    metrics.certificate_ends(tls.certificate_ends);
-    let es256 = Box::new(issuers::es256::Key::load(&files.jwt_key)?);
-    let rs256 = if files.rs256_key.exists() { Some(Box::new(issuers::rs256::Key::load(&files.rs256_key)?) as Box<dyn Signer>) } else { None };
-    let ssh = files.ssh_key.exists().then(|| issuers::ssh::Ca::load(&files.ssh_key)).transpose()?;
-    let time = issuers::time::Key::load(&files.time_key)?;
-    let ca = issuers::ca::Ca::load(&files.ca_certificate, &files.ca_key)?;
     let audit = issuers::audit::Key::load(&files.audit_key)?;
     let (log, writer) = Log::open(&config.store, &config.name, config.limits.audit(), audit, Arc::clone(&metrics))?;
     let plane = ControlPlane {
@@ -75,28 +69,29 @@ fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>, tls::Configs),
         rules: config.hosts.clone(),
         policy: ArcSwap::from_pointee(Policy::default()),
         registry: Registry::default(),
-        signers: Signers { es256, rs256 },
-        ssh,
-        ca,
-        time,
+        keys: ArcSwap::default(),
+        source: Source::new(&config.folder, config.pkcs11.clone()),
+        key_rules: config.keys.clone(),
+        changed: Notify::new(),
         log,
         secrets: files.policy.parent().unwrap_or(Path::new(".")).to_path_buf(),
         store: config.store.clone(),
         room: Room::new(config.limits.requests as usize, config.limits.waiting as usize),
+        programs: Semaphore::new(config.limits.programs as usize),
         metrics,
         draining: AtomicBool::new(false),
     };
-    Ok((plane, writer, tls))
+    Ok((plane, writer))
 }
 
-async fn serve(config: Config, plane: ControlPlane, tls: tls::Configs) -> Result<(), Failure> {
+async fn serve(config: Config, plane: ControlPlane) -> Result<(), Failure> {
     let Config { limits, files, listen, .. } = config;
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
     let hang_up = on(SignalKind::hangup())?;
     let plane = Arc::new(plane);
-    let current = Arc::new(tls::Current::from_pointee(tls));
     let watch = reload::Watch::start(files, &plane).await?;
+    let current = Arc::new(tls::Current::from_pointee(watch.tls(&plane)?));
     let (close, closing) = watch::channel(false);
     let bind = |door, address| Listener::bind(door, address, &limits);
     let doors = [

@@ -2,11 +2,11 @@
 
 use super::{
     host::Labels,
-    policy::{Grant, Jwt, Kind, Ssh, X509},
+    policy::{Grant, Jwt, Kind, Ssh, Template, X509},
     schedule::next_fetch,
 };
 use crate::{
-    issuers::{self, Signers, Unsigned, ca, jwt},
+    issuers::{Ring, Unsigned, ca, jwt, ssh},
     store::audit::Event,
 };
 use protocol::{
@@ -27,8 +27,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) key: Option<PublicKey>,
     /// What a program that knows the secret has printed.
     pub(crate) printed: Option<Vec<(String, String)>>,
-    /// The `jti`.
-    pub(crate) id: String,
+    /// Chance that nobody else has had: the `jti`, and the number of a certificate.
+    pub(crate) chance: [u8; 16],
     /// Seconds since 1970.
     pub(crate) now: i64,
 }
@@ -37,12 +37,8 @@ pub(crate) struct Asked<'a> {
 pub(crate) struct Makers<'a> {
     /// The `iss` of tokens.
     pub(crate) issuer: &'a str,
-    /// Tokens.
-    pub(crate) signers: &'a Signers,
-    /// X.509 certificates.
-    pub(crate) ca: &'a ca::Ca,
-    /// OpenSSH certificates.
-    pub(crate) ssh: Option<&'a issuers::ssh::Ca>,
+    /// The keys in force.
+    pub(crate) keys: &'a Ring,
 }
 
 /// What an issue brings.
@@ -59,8 +55,8 @@ pub(crate) struct Issued {
 pub(crate) enum NotIssued {
     /// The key did not sign.
     Unsigned,
-    /// The trust domain has no key that signs such credentials.
-    NoKey,
+    /// The program that knows it has not been asked.
+    NotPrinted,
     /// It takes a key that the host made.
     KeyNeeded,
     /// It takes none.
@@ -80,22 +76,28 @@ impl From<Unsigned> for NotIssued {
 /// Issues what `grant` grants.
 pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Result<Issued, NotIssued> {
     let expires_at = asked.now.saturating_add(grant.lifetime_seconds);
+    let mut token_subject = None;
     let (kind, token, fields) = match (&grant.kind, asked.key) {
-        (Kind::Jwt(jwt), None) => (answer::Kind::Jwt, token(jwt, asked, expires_at, makers)?, Vec::new()),
+        (Kind::Jwt(jwt), None) => {
+            let (subject, token) = token(jwt, asked, expires_at, makers)?;
+            token_subject = Some(subject);
+            (answer::Kind::Jwt, token, Vec::new())
+        }
         (Kind::Fields(fields), None) => (answer::Kind::Secret, String::new(), fields.clone()),
-        (Kind::Program(_), None) => (answer::Kind::Secret, String::new(), asked.printed.clone().ok_or(NotIssued::Unsigned)?),
+        (Kind::Program(_), None) => (answer::Kind::Secret, String::new(), asked.printed.clone().ok_or(NotIssued::NotPrinted)?),
         (Kind::X509(x509), Some(key)) => (answer::Kind::X509, String::new(), svid(x509, &key, asked, expires_at, makers)?),
         (Kind::Ssh(ssh), Some(key)) => (answer::Kind::Ssh, String::new(), ssh_certificate(ssh, &key, asked, expires_at, makers)?),
         (Kind::X509(_) | Kind::Ssh(_), None) => return Err(NotIssued::KeyNeeded),
         (Kind::Jwt(_) | Kind::Fields(_) | Kind::Program(_), Some(_)) => return Err(NotIssued::KeyNotTaken),
     };
     let subject = asked.host.to_string();
+    let token_subject = token_subject.filter(|token| *token != subject);
     let (fetch_after, fetch_window) = next_fetch(asked.host.host(), grant.lifetime_seconds, asked.now);
     let event = Event::new("issued", asked.now)
         .with("host", asked.host.host())
         .with("credential", asked.credential)
         .with("kind", kind.name())
-        .with("jti", asked.id.as_str())
+        .with("jti", protocol::hex_encode(&asked.chance))
         .with("expires_at", expires_at);
     let answer = Answer {
         credential: asked.credential.into(),
@@ -106,17 +108,20 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
         expires_in: grant.lifetime_seconds,
         fetch_after,
         fetch_window,
+        token_subject,
         token,
         fields,
     };
     Ok(Issued { answer, event })
 }
 
-fn token(jwt: &Jwt, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<String, NotIssued> {
-    let subject = jwt.subject.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel)?;
-    let subject = its_own(subject, asked.host)?;
-    let claims = jwt::Claims { issuer: makers.issuer, subject: &subject, audience: &jwt.audience, issued_at: asked.now, expires_at, id: &asked.id };
-    Ok(jwt::sign(makers.signers.of(jwt.algorithm).ok_or(NotIssued::NoKey)?, &claims)?)
+/// A token and its subject.
+fn token(jwt: &Jwt, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<(String, String), NotIssued> {
+    let subject = its_own(fill(&jwt.subject, asked)?, asked.host)?;
+    let id = protocol::hex_encode(&asked.chance);
+    let claims = jwt::Claims { issuer: makers.issuer, subject: &subject, audience: &jwt.audience, issued_at: asked.now, expires_at, id: &id };
+    let token = jwt::sign(makers.keys.token(jwt.algorithm)?, &claims)?;
+    Ok((subject, token))
 }
 
 /// Names of hosts and operators are what our own doors let in by. A subject is made of labels too, which take a lesser role to set
@@ -133,23 +138,35 @@ fn in_trust_domain<'a>(uri: &'a str, host: &HostId) -> Option<&'a str> {
 
 /// The SPIFFE X.509-SVID specification, sections 2 to 4: one URI, no CA, `digitalSignature`.
 fn svid(x509: &X509, key: &PublicKey, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<Vec<(String, String)>, NotIssued> {
-    let fill = |template: &super::policy::Template| template.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel);
-    let uri = its_own(fill(&x509.subject)?, asked.host)?;
+    let uri = its_own(fill(&x509.subject, asked)?, asked.host)?;
     if in_trust_domain(&uri, asked.host).is_none() {
         return Err(NotIssued::NotItsOwn(uri));
     }
-    let dns_names = x509.dns_names.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
+    let dns_names = x509.dns_names.iter().map(|name| fill(name, asked)).collect::<Result<Vec<_>, _>>()?;
     let starts = asked.now.saturating_sub(ca::BACKDATED_SECONDS);
     let leaf = ca::Leaf { uri: &uri, dns_names: &dns_names, common_name: asked.host.host(), server: true, starts, ends: expires_at };
-    let certificates = makers.ca.sign(&leaf, key)?;
-    Ok(vec![("certificates".into(), certificates), ("bundle".into(), makers.ca.pem().into())])
+    let certificates = makers.keys.ca()?.sign(&leaf, key)?;
+    Ok(vec![("certificates".into(), certificates), ("bundle".into(), makers.keys.bundle().into())])
 }
 
+/// A server's or a user's; what a client or a server must trust comes with it.
 fn ssh_certificate(ssh: &Ssh, key: &PublicKey, asked: &Asked<'_>, expires_at: i64, makers: &Makers<'_>) -> Result<Vec<(String, String)>, NotIssued> {
-    let ca = makers.ssh.ok_or(NotIssued::NoKey)?;
-    let fill = |template: &super::policy::Template| template.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel);
-    let principals = ssh.principals.iter().map(fill).collect::<Result<Vec<_>, _>>()?;
-    let (id, starts) = (asked.host.to_string(), asked.now.saturating_sub(ca::BACKDATED_SECONDS));
-    let leaf = issuers::ssh::Leaf { user: ssh.user, id: &id, principals: &principals, extensions: &ssh.extensions, starts, ends: expires_at };
-    Ok(vec![("certificate".into(), ca.sign(&leaf, key)?), ("authority".into(), ca.authority().into())])
+    let ca = makers.keys.ssh()?;
+    let principals = ssh.principals.iter().map(|name| fill(name, asked)).collect::<Result<Vec<_>, _>>()?;
+    let leaf = ssh::Leaf {
+        user: ssh.user,
+        key_id: &asked.host.to_string(),
+        principals: &principals,
+        options: &ssh.extensions,
+        chance: asked.chance,
+        starts: asked.now.saturating_sub(ca::BACKDATED_SECONDS),
+        ends: expires_at,
+    };
+    let mark = if ssh.user { "" } else { "@cert-authority * " };
+    let authority = makers.keys.ssh_lines().map(|line| format!("{mark}{line}")).collect::<Vec<_>>().join("\n");
+    Ok(vec![("certificate".into(), ca.sign(&leaf, key)?), ("authority".into(), authority)])
+}
+
+fn fill(template: &Template, asked: &Asked<'_>) -> Result<String, NotIssued> {
+    template.fill(asked.host, asked.labels).map_err(NotIssued::NoLabel)
 }

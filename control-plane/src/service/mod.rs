@@ -2,6 +2,7 @@
 
 pub(crate) mod host;
 pub(crate) mod issue;
+pub(crate) mod keys;
 pub(crate) mod membership;
 pub(crate) mod pattern;
 pub(crate) mod policy;

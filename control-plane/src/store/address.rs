@@ -36,6 +36,18 @@ pub(crate) struct Server {
 }
 
 impl Address {
+    /// The same store for a command beside the process that serves: it bridges nothing, and leaves that process's spool alone.
+    pub(crate) fn beside(self, word: &str) -> Self {
+        match self {
+            Self::File(path) => Self::File(path),
+            Self::Server(mut server) => {
+                server.spool.set_extension(format!("{word}.db"));
+                server.spool_max = Duration::ZERO;
+                Self::Server(server)
+            }
+        }
+    }
+
     /// What goes wrong with it, as a person is told.
     pub(crate) fn failed(&self, error: &Error) -> Failure {
         match self {

@@ -37,13 +37,14 @@ fn verified(server: &Server, token: &str) -> Value {
     assert_eq!(discovery.text("jwks_uri"), "https://cp.example.org:8444/.well-known/jwks.json");
     let keys = server.fetch(&format!("https://{}/.well-known/jwks.json", server.public), &[]);
     let keys = json::parse(keys.body.as_bytes()).unwrap();
-    let key = &keys.get("keys").and_then(Value::as_array).unwrap()[0];
     let part = |key: &Value, name| protocol::base64url_decode(key.get(name).and_then(Value::as_str).unwrap()).unwrap();
-    let point = [vec![4], part(key, "x"), part(key, "y")].concat();
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let (header, claims) = signed.split_once('.').unwrap();
     let decode = |text| json::parse(&protocol::base64url_decode(text).unwrap()).unwrap();
     let header = decode(header);
+    let kid = header.get("kid");
+    let key = keys.get("keys").and_then(Value::as_array).unwrap().iter().find(|key| key.get("kid") == kid).unwrap();
+    let point = [vec![4], part(key, "x"), part(key, "y")].concat();
     assert_eq!((header.get("alg").and_then(Value::as_str), header.get("kid")), (Some("ES256"), key.get("kid")));
     let signature = protocol::base64url_decode(signature).unwrap();
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(signed.as_bytes(), &signature).expect("the token's signature holds");
@@ -113,4 +114,28 @@ fn the_time_is_signed_with_the_nonce() {
     let signature = protocol::hex_decode(&answer.signature).unwrap();
     let key = UnparsedPublicKey::new(&ED25519, protocol::hex_decode(key.trim()).unwrap());
     key.verify(protocol::time::message(nonce, answer.time).as_bytes(), &signature).expect("the time's signature holds");
+}
+
+#[test]
+fn a_secret_comes_from_its_program_and_never_into_the_log() {
+    let domain = Domain::new();
+    let policy = |name: &str, script: &str| {
+        format!(
+            "[[credential]]\nname = {name:?}\nkind = \"secret\"\nexec = [\"/bin/sh\", \"-c\", {script:?}]\ndeadline_seconds = 1\nhosts = [\"*\"]\n"
+        )
+    };
+    let programs = [("good", "echo '{\"User\":\"u\",\"Password\":\"s3cret\"}'"), ("bad", "echo s3cret; echo s3cret >&2"), ("hangs", "sleep 600")];
+    fs::write(domain.path("policy.toml"), programs.map(|(name, script)| policy(name, script)).concat()).unwrap();
+    let server = Server::start(&domain);
+    let web = domain.host("web-1");
+    let answer = Answer::from_json(server.curl(&web, "/v1/credentials/good", &[]).body.as_bytes()).unwrap();
+    assert_eq!(answer.fields, [("User".into(), "u".into()), ("Password".into(), "s3cret".into())]);
+    for name in ["bad", "hangs"] {
+        let reply = server.curl(&web, &format!("/v1/credentials/{name}"), &[]);
+        assert_eq!((reply.status, reply.text("code").as_str()), (503, "issuer.program-failed"));
+        assert!(reply.head.contains("retry-after: ") && !reply.body.contains("s3cret"), "{reply:?}");
+    }
+    assert_eq!(domain.audit().len(), 1);
+    let log = server.end();
+    assert!(log.contains("program-failed") && !log.contains("s3cret"), "{log}");
 }

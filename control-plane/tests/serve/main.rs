@@ -3,9 +3,16 @@
 
 mod crash;
 mod credentials;
+mod drill;
 mod go;
 mod hostile;
 mod kinds;
+mod hsm;
+mod keyed;
+mod keys;
 mod lifecycle;
 mod rig;
+mod ssh;
 mod tls;
+mod tokens;
+mod x509;

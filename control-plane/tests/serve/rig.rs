@@ -8,7 +8,7 @@ use rustls::{
 };
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::TcpStream,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -64,6 +64,11 @@ impl Domain {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// A command on this folder.
+    pub(crate) fn pinnaced(&self, arguments: &[&str]) -> Output {
+        pinnaced(&self.dir, arguments)
     }
 
     /// Changes one number in `pinnaced.toml`.
@@ -153,7 +158,7 @@ pub(crate) struct Server {
     pub(crate) admin: String,
     pub(crate) operators: String,
     ca: PathBuf,
-    _log: BufReader<ChildStdout>,
+    log: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -168,7 +173,8 @@ impl Server {
         Self::start_as(shell, domain)
     }
 
-    fn start_as(mut command: Command, domain: &Domain) -> Self {
+    /// By a command of the caller's making.
+    pub(crate) fn start_as(mut command: Command, domain: &Domain) -> Self {
         let any = "127.0.0.1:0";
         let mut child = command
             .args(["serve", "--listen-hosts", any, "--listen-public", any, "--listen-admin", any, "--listen-operators", any, "--dir"])
@@ -239,6 +245,14 @@ impl Server {
             .with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(identity).unwrap())
             .unwrap();
         Arc::new(config)
+    }
+
+    /// Kills it; gives what it logged after it began to listen.
+    pub(crate) fn end(mut self) -> String {
+        let _ = self.child.kill();
+        let mut text = String::new();
+        self.log.read_to_string(&mut text).unwrap();
+        text
     }
 
     pub(crate) fn signal(&self, name: &str) {

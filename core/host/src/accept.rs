@@ -61,7 +61,7 @@ fn check_times(answer: &Answer) -> Result<(), Rejected> {
 }
 
 /// A token must say the same as the envelope around it (RFC 7519 section 4.1); its signature is for its consumers to check.
-/// Policy may give it a subject that its consumers know, but not that of another host.
+/// Policy may give it a subject that its consumers know, which the envelope then names, but not that of another host.
 fn check_token(answer: &Answer) -> Result<(), Rejected> {
     let malformed = || rejected(Reason::CredentialMalformed, "its token is not a JSON Web Token".into());
     let mut parts = answer.token.split('.');
@@ -72,8 +72,9 @@ fn check_token(answer: &Answer) -> Result<(), Rejected> {
         return Err(malformed());
     }
     let claims = protocol::base64url_decode(payload).and_then(|bytes| json::parse(&bytes).ok()).ok_or_else(malformed)?;
-    let fits = |subject: &str| subject == answer.subject || !subject.is_empty() && HostId::parse(subject).is_none();
-    if !claims.get("sub").and_then(Value::as_str).is_some_and(fits) {
+    let subject = answer.token_subject.as_ref().unwrap_or(&answer.subject);
+    let anothers = *subject != answer.subject && (subject.is_empty() || HostId::parse(subject).is_some());
+    if anothers || claims.get("sub").and_then(Value::as_str) != Some(subject) {
         return Err(rejected(Reason::CredentialWrongSubject, "its token is for another subject".into()));
     }
     match claims.get("exp").and_then(Value::as_i64) {
@@ -116,6 +117,7 @@ mod tests {
             expires_in: lifetime,
             fetch_after: 0,
             fetch_window: 0,
+            token_subject: None,
             token: String::new(),
             fields: vec![("k".into(), "v".into())],
         }
@@ -167,9 +169,12 @@ mod tests {
         assert_eq!(reason(&token(format!("e30.{payload}")), None), Some(Reason::CredentialMalformed));
         assert_eq!(reason(&token("e30.e30.c2ln".into()), None), Some(Reason::CredentialWrongSubject));
         // {"sub":"spiffe://example.org/host/b","exp":160} and {"sub":"web","exp":160}
-        let other = "eyJzdWIiOiJzcGlmZmU6Ly9leGFtcGxlLm9yZy9ob3N0L2IiLCJleHAiOjE2MH0";
-        assert_eq!(reason(&token(format!("e30.{other}.c2ln")), None), Some(Reason::CredentialWrongSubject));
-        assert_eq!(reason(&token("e30.eyJzdWIiOiJ3ZWIiLCJleHAiOjE2MH0.c2ln".into()), None), None, "a subject that policy gives");
+        let (other, web) = ("eyJzdWIiOiJzcGlmZmU6Ly9leGFtcGxlLm9yZy9ob3N0L2IiLCJleHAiOjE2MH0", "eyJzdWIiOiJ3ZWIiLCJleHAiOjE2MH0");
+        let named = |payload: &str, subject: &str| Answer { token_subject: Some(subject.into()), ..token(format!("e30.{payload}.c2ln")) };
+        assert_eq!(reason(&named(web, "web"), None), None, "a subject that policy gives");
+        assert_eq!(reason(&named(web, "db"), None), Some(Reason::CredentialWrongSubject));
+        assert_eq!(reason(&named(payload, "web"), None), Some(Reason::CredentialWrongSubject));
+        assert_eq!(reason(&named(other, "spiffe://example.org/host/b"), None), Some(Reason::CredentialWrongSubject), "another host's");
         let longer = Answer { expires_at: 170, expires_in: 70, ..token(format!("e30.{payload}.c2ln")) };
         assert_eq!(reason(&longer, None), Some(Reason::CredentialExpired));
     }

@@ -66,6 +66,7 @@ mod tests {
             expires_in: 3600,
             fetch_after: 1800,
             fetch_window: 360,
+            token_subject: None,
             token: "".into(),
             fields: vec![("k".into(), "v".into())],
         };

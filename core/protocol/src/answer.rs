@@ -29,6 +29,8 @@ pub struct Answer {
     pub fetch_after: i64,
     /// Seconds over which a fleet spreads that fetch.
     pub fetch_window: i64,
+    /// The token's own `sub`, where policy gives it another than [`Answer::subject`].
+    pub token_subject: Option<String>,
     /// The token of a `jwt`; empty for other kinds.
     pub token: String,
     /// The members of every other kind; empty for a `jwt`. What a certificate kind's private key is called is [`PRIVATE_KEY`]:
@@ -118,6 +120,9 @@ impl Answer {
         write!(out, r#"{{"version":1,"credential":{credential},"kind":{kind},"subject":{subject},"issued_at":{issued_at},"#)?;
         write!(out, r#""expires_at":{expires_at},"expires_in":{expires_in},"fetch_after":{fetch_after},"fetch_window":{fetch_window},"#)?;
         if self.kind == Kind::Jwt {
+            if let Some(subject) = &self.token_subject {
+                write!(out, r#""token_subject":{},"#, Quoted(subject))?;
+            }
             return write!(out, r#""token":{}}}"#, Quoted(&self.token));
         }
         out.write_str(r#""fields":{"#)?;
@@ -148,6 +153,7 @@ impl Answer {
             expires_in: number("expires_in")?,
             fetch_after: number("fetch_after")?,
             fetch_window: number("fetch_window")?,
+            token_subject: value.get("token_subject").map(|_| text("token_subject")).transpose()?,
             token: if kind == Kind::Jwt { text("token")? } else { String::new() },
             fields: if kind == Kind::Jwt { Vec::new() } else { fields(&value)? },
         };
@@ -183,6 +189,7 @@ mod tests {
             expires_in: 60,
             fetch_after: 30,
             fetch_window: 6,
+            token_subject: None,
             token: "a.b.c".into(),
             fields: vec![],
         }
@@ -192,7 +199,8 @@ mod tests {
     fn answers_round_trip() {
         let secret = Answer { kind: Kind::Secret, token: String::new(), fields: vec![("k".into(), "v".into())], ..jwt() };
         let svid = Answer { kind: Kind::X509, token: String::new(), fields: vec![("certificates".into(), "-".into())], ..jwt() };
-        for answer in [jwt(), secret, svid] {
+        let named = Answer { token_subject: Some("web".into()), ..jwt() };
+        for answer in [jwt(), named, secret, svid] {
             assert_eq!(Answer::from_json(answer.to_json().as_bytes()), Ok(answer));
         }
     }
@@ -203,6 +211,8 @@ mod tests {
         assert_eq!(Answer::from_json(empty.to_json().as_bytes()), Err(Invalid::Empty));
         assert_eq!(Answer::from_json(b"{}"), Err(Invalid::Member("version")));
         assert!(matches!(Answer::from_json(b""), Err(Invalid::NotJson(_))));
+        let odd = jwt().to_json().replace("\"token\"", "\"token_subject\":1,\"token\"");
+        assert_eq!(Answer::from_json(odd.as_bytes()), Err(Invalid::Member("token_subject")));
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub(crate) use raw::{LIFETIME_SECONDS_MAX, RawPolicy, fields};
 pub(crate) use rule::Mismatch;
 pub(crate) use template::Template;
 
-use super::host::Labels;
+use super::{host::Labels, keys::Algorithm};
 use protocol::identity::HostId;
 use rule::Rule;
 use std::{collections::BTreeMap, time::Duration};
@@ -55,15 +55,6 @@ pub(crate) struct Jwt {
     pub(crate) algorithm: Algorithm,
 }
 
-/// How a token is signed (RFC 7518 section 3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Algorithm {
-    /// ECDSA over P-256 with SHA-256.
-    Es256,
-    /// RSASSA-PKCS1-v1_5 with SHA-256, for consumers that know nothing else.
-    Rs256,
-}
-
 /// How an X.509-SVID is made.
 #[derive(Debug)]
 pub(crate) struct X509 {
@@ -80,7 +71,7 @@ pub(crate) struct Ssh {
     pub(crate) user: bool,
     /// The names it is good for.
     pub(crate) principals: Vec<Template>,
-    /// What a user's certificate permits.
+    /// What a user's certificate permits, and as `NAME=DATA` what it is confined to.
     pub(crate) extensions: Vec<String>,
 }
 

@@ -1,6 +1,7 @@
 //! A policy as it is typed, and what it means.
 
-use super::{Algorithm, Grant, Jwt, Kind, Policy, Program, Ssh, Template, X509, rule::Rule};
+use super::{Grant, Jwt, Kind, Policy, Program, Ssh, Template, X509, rule::Rule};
+use crate::service::keys::Algorithm;
 use protocol::identity::is_name;
 use serde::Deserialize;
 use std::{
@@ -14,6 +15,8 @@ pub(crate) const LIFETIME_SECONDS_MAX: i64 = 30 * 24 * 3600;
 const LIFETIME_SECONDS_MIN: i64 = 10;
 const PROGRAM_SECONDS_DEFAULT: u64 = 3;
 const PROGRAM_SECONDS_MAX: u64 = 30;
+const EXTENSIONS: [&str; 6] =
+    ["permit-X11-forwarding", "permit-agent-forwarding", "permit-port-forwarding", "permit-pty", "permit-user-rc", "no-touch-required"];
 /// The host's own SPIFFE ID.
 const SUBJECT: &str = "{id}";
 
@@ -55,6 +58,11 @@ struct RawRule {
 }
 
 impl RawPolicy {
+    /// The longest lifetime that it gives anything, seconds.
+    pub(crate) fn longest_seconds(&self) -> i64 {
+        self.credential.iter().map(|grant| grant.lifetime_seconds.unwrap_or(LIFETIME_SECONDS_DEFAULT)).max().unwrap_or(0)
+    }
+
     /// The files whose contents the policy needs.
     pub(crate) fn secret_files(&self) -> impl Iterator<Item = &str> {
         self.credential.iter().filter_map(|grant| grant.file.as_deref())
@@ -156,8 +164,19 @@ fn ssh(raw: &mut RawGrant) -> Result<Kind, String> {
     if !user && extensions.is_some() {
         return Err("a host certificate has no extensions".into());
     }
+    if let Some(unknown) = extensions.iter().flatten().find(|option| !is_ssh_option(option)) {
+        return Err(format!("{unknown:?} is no extension; there are {} and force-command=COMMAND, source-address=NETWORKS", EXTENSIONS.join(", ")));
+    }
     let extensions = extensions.unwrap_or_else(|| if user { vec!["permit-pty".into()] } else { Vec::new() });
     Ok(Kind::Ssh(Ssh { user, principals, extensions }))
+}
+
+/// OpenSSH's PROTOCOL.certkeys: a critical option that it does not know makes a certificate useless, and an extension is passed over,
+/// so that a mistake in either would be found late.
+fn is_ssh_option(text: &str) -> bool {
+    let confines =
+        |text: &str| text.split_once('=').is_some_and(|(name, data)| ["force-command", "source-address"].contains(&name) && !data.is_empty());
+    EXTENSIONS.contains(&text) || confines(text) || text.contains('@')
 }
 
 fn secret(raw: &mut RawGrant, secrets: &HashMap<String, Vec<u8>>) -> Result<Kind, String> {

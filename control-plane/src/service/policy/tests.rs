@@ -58,6 +58,8 @@ fn a_policy_that_means_nothing_is_refused_whole() {
         "[[credential]]\nname='db'\nkind='secret'\nfile='bad.json'\nhosts=['*']",
         "[[credential]]\nname='db'\nkind='secret'\nexec=['relative']\nhosts=['*']",
         "[[credential]]\nname='db'\nkind='ssh'\ncertificate='host'\nhosts=['*']",
+        "[[credential]]\nname='db'\nkind='ssh'\ncertificate='user'\nprincipals=['a']\nextensions=['permit-ptty']",
+        "[[credential]]\nname='db'\nkind='ssh'\ncertificate='user'\nprincipals=['a']\nextensions=['force-command=']",
         "[[credential]]\nname='db'\nkind='x'\nhosts=['*']",
         "[[credential]]\nname='db'\nkind='jwt'\naudience=['a']\nhosts=['*']\ntypo=1",
     ] {

@@ -1,0 +1,152 @@
+//! A key pair, wherever its private half lives: in a file, or in a PKCS#11 token that it never leaves.
+
+use super::{Unsigned, pkcs11};
+use crate::service::keys::Algorithm;
+use aws_lc_rs::{
+    encoding::{AsBigEndian, Curve25519SeedBin},
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
+};
+use rcgen::{PublicKeyData, SignatureAlgorithm, SigningKey};
+
+const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=512;
+
+/// The private half, or the way to it.
+enum Secret {
+    Ed25519(Ed25519KeyPair),
+    Es256(EcdsaKeyPair),
+    Rs256(RsaKeyPair),
+    Token(pkcs11::Key),
+}
+
+/// A key pair that signs in one way.
+pub(crate) struct Pair {
+    algorithm: Algorithm,
+    public: Vec<u8>,
+    secret: Secret,
+}
+
+impl Pair {
+    /// From PKCS#8; `None` unless it is an Ed25519, P-256 or RSA key (2048 to 4096 bits).
+    pub(crate) fn from_pkcs8(der: &[u8]) -> Option<Self> {
+        if let Ok(pair) = Ed25519KeyPair::from_pkcs8(der) {
+            return Some(Self { algorithm: Algorithm::Ed25519, public: pair.public_key().as_ref().to_vec(), secret: Secret::Ed25519(pair) });
+        }
+        if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der) {
+            return Some(Self { algorithm: Algorithm::Es256, public: pair.public_key().as_ref().to_vec(), secret: Secret::Es256(pair) });
+        }
+        let pair = RsaKeyPair::from_pkcs8(der).ok().filter(|pair| RSA_BYTES.contains(&pair.public_modulus_len()))?;
+        Some(Self { algorithm: Algorithm::Rs256, public: pair.public_key().as_ref().to_vec(), secret: Secret::Rs256(pair) })
+    }
+
+    /// One whose private half stays in a token.
+    pub(crate) fn in_token(key: pkcs11::Key) -> Self {
+        Self { algorithm: key.algorithm(), public: key.public().to_vec(), secret: Secret::Token(key) }
+    }
+
+    /// How it signs.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The public key: the content of the bit string in [`Pair::spki`].
+    pub(crate) fn public(&self) -> &[u8] {
+        &self.public
+    }
+
+    /// The public key as a `SubjectPublicKeyInfo` in DER.
+    pub(crate) fn spki(&self) -> Vec<u8> {
+        self.subject_public_key_info()
+    }
+
+    /// Whether to sign takes so long that others should not wait for it.
+    pub(crate) fn is_slow(&self) -> bool {
+        matches!(self.secret, Secret::Token(_))
+    }
+
+    /// What an Ed25519 key in a file is made of.
+    pub(crate) fn seed(&self) -> Option<[u8; 32]> {
+        let Secret::Ed25519(pair) = &self.secret else { return None };
+        let seed: Curve25519SeedBin<'static> = pair.seed().ok()?.as_be_bytes().ok()?;
+        seed.as_ref().try_into().ok()
+    }
+
+    /// The signature in the form that it has in a JWS (RFC 7518 section 3) or by RFC 8032.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Unsigned> {
+        match &self.secret {
+            Secret::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Secret::Es256(pair) => pair.sign(&SystemRandom::new(), message).map(|signature| signature.as_ref().to_vec()).map_err(|_| Unsigned),
+            Secret::Rs256(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).map_err(|_| Unsigned)?;
+                Ok(signature)
+            }
+            Secret::Token(key) => key.sign(message),
+        }
+    }
+}
+
+impl PublicKeyData for Pair {
+    fn der_bytes(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        match self.algorithm {
+            Algorithm::Ed25519 => &rcgen::PKCS_ED25519,
+            Algorithm::Es256 => &rcgen::PKCS_ECDSA_P256_SHA256,
+            Algorithm::Rs256 => &rcgen::PKCS_RSA_SHA256,
+        }
+    }
+}
+
+impl SigningKey for Pair {
+    /// In the form of X.509, which differs for ECDSA alone (RFC 3279 section 2.2.3).
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let signature = Pair::sign(self, message).map_err(|Unsigned| rcgen::Error::RemoteKeyError)?;
+        if self.algorithm == Algorithm::Es256 { sequence_of(&signature).ok_or(rcgen::Error::RemoteKeyError) } else { Ok(signature) }
+    }
+}
+
+/// Two numbers of 32 bytes as a DER SEQUENCE of INTEGERs.
+fn sequence_of(numbers: &[u8]) -> Option<Vec<u8>> {
+    let (r, s) = numbers.split_at_checked(32).filter(|(_, s)| s.len() == 32)?;
+    let body = [integer(r), integer(s)].concat();
+    Some([&[0x30, u8::try_from(body.len()).ok()?], body.as_slice()].concat())
+}
+
+/// A DER INTEGER: no zeros before it but the one that makes it positive.
+pub(super) fn integer(number: &[u8]) -> Vec<u8> {
+    let digits = number.iter().position(|byte| *byte != 0).and_then(|first| number.get(first..)).unwrap_or(&[0]);
+    let sign: &[u8] = if digits.first().is_some_and(|first| first & 0x80 != 0) { &[0] } else { &[] };
+    let content = [sign, digits].concat();
+    [&[0x02], length(content.len()).as_slice(), &content].concat()
+}
+
+/// A DER length.
+pub(super) fn length(length: usize) -> Vec<u8> {
+    let bytes = length.to_be_bytes();
+    let digits = bytes.iter().position(|byte| *byte != 0).and_then(|first| bytes.get(first..)).unwrap_or(&[0]);
+    match digits {
+        [short] if *short < 0x80 => vec![*short],
+        long => [&[0x80 | u8::try_from(long.len()).unwrap_or(8)], long].concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn der_numbers_are_as_short_as_they_can_be() {
+        assert_eq!(integer(&[0, 0, 1]), [2, 1, 1]);
+        assert_eq!(integer(&[0, 0x80]), [2, 2, 0, 0x80]);
+        assert_eq!(integer(&[0, 0]), [2, 1, 0]);
+        assert_eq!(length(127), [127]);
+        assert_eq!(length(128), [0x81, 128]);
+        assert_eq!(length(256), [0x82, 1, 0]);
+        let most = sequence_of(&[0xff; 64]).unwrap();
+        assert_eq!((most[1], most.len()), (70, 72));
+        assert!(sequence_of(&[1; 63]).is_none());
+    }
+}
