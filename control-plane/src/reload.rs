@@ -7,7 +7,7 @@ use crate::{
     config::Files,
     failure::Failure,
     files, keys,
-    service::{Policy, RawPolicy, token::name_of},
+    service::{Policy, RawPolicy, names::ServerNames, token::name_of},
     store::{Change, Kind, NotWritten, audit::Event, listen},
     tls,
 };
@@ -157,6 +157,7 @@ impl Watch {
     pub(crate) fn tls(&self, plane: &ControlPlane) -> Result<tls::Configs, Failure> {
         let configs = tls::Configs::load(&self.files, &plane.keys.load())?;
         plane.metrics.certificate_ends(configs.certificate_ends);
+        plane.names.store(Arc::new(ServerNames::new(configs.names.iter().cloned(), &plane.issuer)));
         Ok(configs)
     }
 

@@ -15,6 +15,7 @@ use rustls::{
     server::NoServerSessionStorage,
 };
 use std::{path::Path, sync::Arc};
+use x509_parser::extensions::GeneralName;
 
 /// What the two TLS listeners use for new connections; replaced whole by a reload.
 pub(crate) struct Configs {
@@ -28,6 +29,8 @@ pub(crate) struct Configs {
     pub(crate) revoked_authorities: usize,
     /// When the server certificate ends, seconds since 1970.
     pub(crate) certificate_ends: i64,
+    /// The DNS names in the server certificate.
+    pub(crate) names: Vec<String>,
 }
 
 /// Where connections find the newest [`Configs`].
@@ -40,9 +43,10 @@ impl Configs {
         let chain = files::certificates(&files.server_certificate)?;
         let guard = Arc::new(guard(files, keys, &provider)?);
         let certificate_ends = chain.first().and_then(end).unwrap_or(0);
+        let names = chain.first().map(names).unwrap_or_default();
         let hosts = server_config(files, &provider, chain.clone(), Some(Arc::clone(&guard)))?;
         let public = server_config(files, &provider, chain, None)?;
-        Ok(Self { hosts: Arc::new(hosts), guard, public: Arc::new(public), revoked_authorities: keys.revoked_authorities(), certificate_ends })
+        Ok(Self { hosts: Arc::new(hosts), guard, public: Arc::new(public), revoked_authorities: keys.revoked_authorities(), certificate_ends, names })
     }
 }
 
@@ -91,6 +95,13 @@ fn server_config(
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok((_, certificate)) = x509_parser::parse_x509_certificate(certificate) else { return Vec::new() };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let dns = |name: &GeneralName<'_>| if let GeneralName::DNSName(name) = name { Some((*name).to_string()) } else { None };
+    names.value.general_names.iter().filter_map(dns).collect()
 }
 
 /// When a certificate ends, seconds since 1970.

@@ -4,7 +4,7 @@ use super::{ControlPlane, Reply, Visitor, admission, membership::proved, reply};
 use crate::{
     issuers::program,
     service::{
-        Decision, Policy,
+        Decision,
         issue::{self, Asked, Issued, Makers, NotIssued},
         policy::{Grant, Kind},
     },
@@ -70,7 +70,8 @@ fn decide_and_sign(
     let key = key.map(|asked| asked.key);
     let asked = Asked { host, labels: &guest.labels, credential: name, key, printed, chance, now };
     let keys = plane.keys.load();
-    let makers = Makers { issuer: &plane.issuer, keys: &keys };
+    let names = plane.names.load();
+    let makers = Makers { issuer: &plane.issuer, keys: &keys, server: &names };
     waiting_aside(keys.is_slow(), || issue::issue(grant, &asked, &makers)).map_err(|not_issued| Box::new(refusal(host, name, &not_issued)))
 }
 
@@ -103,10 +104,10 @@ fn refusal(host: &HostId, name: &str, not_issued: &NotIssued) -> Reply {
             let words = ["the credential is not for this host", because.as_str(), "label the host, or change the policy"];
             reply::refuse(StatusCode::FORBIDDEN, "policy.label-missing", words)
         }
-        NotIssued::NotItsOwn(subject) => {
-            tracing::error!(event = "refused", code = "policy.subject", host = %host, credential = name, subject);
-            let because = format!("the policy makes the subject {subject:?}, which is not for {host} to have");
-            let words = ["the credential was not issued", because.as_str(), "correct the credential's subject, or the host's labels"];
+        NotIssued::NotItsOwn(other) => {
+            tracing::error!(event = "refused", code = "policy.subject", host = %host, credential = name, other);
+            let because = format!("the policy names {other:?}, which is not for {host} to be");
+            let words = ["the credential was not issued", because.as_str(), "correct the credential's subject and dns_names, or the host's labels"];
             reply::refuse(StatusCode::FORBIDDEN, "policy.subject", words)
         }
     }
@@ -129,12 +130,6 @@ fn unknown(host: &HostId, name: &str) -> Reply {
 fn unsigned(host: &HostId, name: &str) -> Reply {
     tracing::error!(event = "not-issued", host = %host, credential = name, because = "the signing key did not sign");
     reply::come_again("issuer.unsigned", ["the credential was not issued", "the signing key did not sign", "check the control plane's log"])
-}
-
-fn unprinted(host: &HostId, name: &str, because: &str) -> Box<Reply> {
-    tracing::error!(event = "not-issued", host = %host, credential = name, because, hint = "run the credential's program by hand");
-    let words = ["the credential was not issued", "the program that knows it failed", "check the control plane's log"];
-    Box::new(reply::come_again("issuer.program-failed", words))
 }
 
 /// A 503: what is not durable has not happened.

@@ -83,6 +83,8 @@ fn decode<B>(request: &Request<B>) -> Result<Call, Box<Reply>> {
 fn held<B>(request: &Request<B>) -> u64 {
     let text = request.headers().get("pinnace-held").and_then(|value| value.to_str().ok());
     text.and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 fn time(plane: &ControlPlane, nonce: &str, now: i64) -> Result<Reply, Box<Reply>> {
     let answer = plane.keys.load().time().and_then(|key| key.answer(nonce, now));
     let words = ["the time was not signed", "there is no key for it", "check the control plane's log"];

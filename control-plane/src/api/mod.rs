@@ -19,7 +19,7 @@ use crate::{
     issuers::{Ring, Source},
     metrics::Metrics,
     registry::Registry,
-    service::{Policy, keys, membership::Rules},
+    service::{Policy, keys, membership::Rules, names::ServerNames},
     store::{Address, Change, Entry, Log, NotWritten, Object, Reader, audit::Event},
 };
 use arc_swap::ArcSwap;
@@ -46,6 +46,8 @@ pub(crate) struct ControlPlane {
     pub(crate) keys: ArcSwap<Ring>,
     /// Where private keys are.
     pub(crate) source: Source,
+    /// What the control plane itself is known by; replaced with its certificate.
+    pub(crate) names: ArcSwap<ServerNames>,
     /// What the operators want of keys.
     pub(crate) key_rules: keys::Rules,
     /// Tells the watch that something has changed here.

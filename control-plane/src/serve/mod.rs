@@ -71,6 +71,7 @@ pub(crate) fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>), Fa
         registry: Registry::default(),
         keys: ArcSwap::default(),
         source: Source::new(&config.folder, config.pkcs11.clone()),
+        names: ArcSwap::default(),
         key_rules: config.keys.clone(),
         changed: Notify::new(),
         log,

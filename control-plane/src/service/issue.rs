@@ -2,6 +2,7 @@
 
 use super::{
     host::Labels,
+    names::{ServerNames, is_dns_name},
     policy::{Grant, Jwt, Kind, Ssh, Template, X509},
     schedule::next_fetch,
 };
@@ -39,6 +40,8 @@ pub(crate) struct Makers<'a> {
     pub(crate) issuer: &'a str,
     /// The keys in force.
     pub(crate) keys: &'a Ring,
+    /// Whom no certificate may pass for.
+    pub(crate) server: &'a ServerNames,
 }
 
 /// What an issue brings.
@@ -63,7 +66,7 @@ pub(crate) enum NotIssued {
     KeyNotTaken,
     /// The policy speaks of a label that the host does not have.
     NoLabel(String),
-    /// The subject that the policy makes would pass for somebody else.
+    /// The subject or name that the policy makes would pass for somebody else, or for nobody.
     NotItsOwn(String),
 }
 
@@ -143,6 +146,13 @@ fn svid(x509: &X509, key: &PublicKey, asked: &Asked<'_>, expires_at: i64, makers
         return Err(NotIssued::NotItsOwn(uri));
     }
     let dns_names = x509.dns_names.iter().map(|name| fill(name, asked)).collect::<Result<Vec<_>, _>>()?;
+    let odd = |name: &str| !is_dns_name(name) || makers.server.meet(name);
+    // OpenSSL takes the common name for the server's where there is no DNS name.
+    if let Some(name) =
+        dns_names.iter().map(String::as_str).find(|name| odd(name)).or(Some(asked.host.host()).filter(|name| makers.server.meet(name)))
+    {
+        return Err(NotIssued::NotItsOwn(name.into()));
+    }
     let starts = asked.now.saturating_sub(ca::BACKDATED_SECONDS);
     let leaf = ca::Leaf { uri: &uri, dns_names: &dns_names, common_name: asked.host.host(), server: true, starts, ends: expires_at };
     let certificates = makers.keys.ca()?.sign(&leaf, key)?;

@@ -275,9 +275,6 @@ impl Rules {
 }
 
 impl Use {
-    /// All of them.
-    pub(crate) const ALL: [Self; 5] = [Self::Ca, Self::Jwt, Self::Time, Self::Ssh, Self::Online];
-
     /// Its word.
     pub(crate) fn name(self) -> &'static str {
         match self {

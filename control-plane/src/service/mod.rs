@@ -4,6 +4,7 @@ pub(crate) mod host;
 pub(crate) mod issue;
 pub(crate) mod keys;
 pub(crate) mod membership;
+pub(crate) mod names;
 pub(crate) mod pattern;
 pub(crate) mod policy;
 mod schedule;

@@ -197,7 +197,7 @@ impl Server {
             admin: address("admin"),
             operators: address("operators"),
             ca: domain.path("ca/ca.crt"),
-            _log: log,
+            log,
         }
     }
 

@@ -120,6 +120,11 @@ impl Policy {
         let granted = |name: &&str| matches!(self.decide(host, labels, name), Decision::Granted(_));
         self.names().filter(granted).map(ToOwned::to_owned).collect()
     }
+
+    /// Whether any token wants this algorithm.
+    pub(crate) fn uses(&self, algorithm: Algorithm) -> bool {
+        self.grants.values().any(|grant| matches!(&grant.kind, Kind::Jwt(jwt) if jwt.algorithm == algorithm))
+    }
 }
 
 #[cfg(test)]
