@@ -8,6 +8,7 @@ use crate::server::{Server, release};
 use crate::shell::{Done, has, output, root, run as run_command};
 use std::{
     fs,
+    hash::{DefaultHasher, Hash, Hasher},
     io::{BufRead, BufReader, Lines, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -29,7 +30,7 @@ pub(super) fn run(bench: &Bench) -> Done<Vec<Limit>> {
         print(server.name, &contenders);
         Ok(contenders)
     };
-    println!("\nOne run from exec to exit, median of {ROUNDS} interleaved rounds after {WARM_UP} unmeasured; fresh TLS 1.3, client certificate.");
+    println!("\nOne run from exec to exit, median of {ROUNDS} rounds after {WARM_UP} unmeasured, in each another order; fresh TLS 1.3, client certificate.");
     println!("All files lie in memory, those of pinnaced too, except those of \"pinnace, on disk\": what a disk takes to make something");
     println!("durable is neither client's doing.");
     println!("The limits below judge \"pinnace\". Key exchange: pinnace X25519, Go its default hybrid, curl and requests what their OpenSSL offers.");
@@ -54,7 +55,8 @@ fn limits(pinnaced: &[Contender], nginx: Option<&[Contender]>) -> Vec<Limit> {
 
 fn measure(harness: &mut Harness, contenders: &mut [Contender]) -> Done {
     for round in 0..WARM_UP + ROUNDS {
-        for contender in &mut *contenders {
+        for index in order(round, contenders.len()) {
+            let Some(contender) = contenders.get_mut(index) else { continue };
             for path in &contender.remove {
                 let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
             }
@@ -69,6 +71,17 @@ fn measure(harness: &mut Harness, contenders: &mut [Contender]) -> Done {
         }
     }
     Ok(())
+}
+
+/// Another order in every round: whoever always came after an interpreter would find the caches cold every time.
+fn order(round: usize, length: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..length).collect();
+    order.sort_by_cached_key(|index| {
+        let mut hasher = DefaultHasher::new();
+        (round, index).hash(&mut hasher);
+        hasher.finish()
+    });
+    order
 }
 
 fn print(server: &str, contenders: &[Contender]) {
