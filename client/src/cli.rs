@@ -2,7 +2,7 @@
 
 use crate::{doctor, failure::Failure, identity, log, run, show, sys::start, whoami};
 use lexopt::prelude::{Long, Short, Value, ValueExt};
-use protocol::{reason::Reason, site::Format};
+use protocol::{json::Quoted, reason::Reason, site::Format};
 use std::ffi::OsString;
 
 /// Everything that can be typed.
@@ -28,7 +28,7 @@ pub(crate) struct Typed {
 /// From arguments to exit status.
 pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
     start::prepare();
-    match parse(arguments).map_err(|error| error.to_string()).and_then(|typed| dispatch(&typed)) {
+    match parse(arguments).map_err(words).and_then(|typed| dispatch(&typed)) {
         Ok(exit) => exit,
         Err(because) => log::fail("cannot start", &Failure::new(Reason::Usage, because)),
     }
@@ -56,13 +56,24 @@ fn parse(arguments: Vec<OsString>) -> Result<Typed, lexopt::Error> {
     Ok(typed)
 }
 
+fn words(error: lexopt::Error) -> String {
+    use lexopt::Error::{Custom, MissingValue, NonUnicodeValue, UnexpectedArgument, UnexpectedOption, UnexpectedValue};
+    match error {
+        MissingValue { option } => format!("{} needs a value", option.unwrap_or_default()),
+        UnexpectedOption(option) => format!("unknown option {}", Quoted(&option)),
+        UnexpectedValue { option, .. } => format!("{option} takes no value"),
+        UnexpectedArgument(_) | NonUnicodeValue(_) => "an argument is not UTF-8".to_owned(),
+        Custom(error) | lexopt::Error::ParsingFailed { error, .. } => error.to_string(),
+    }
+}
+
 fn dispatch(typed: &Typed) -> Result<u8, String> {
     let words: Vec<&str> = typed.words.iter().map(String::as_str).collect();
     let (command, rest) = words.split_first().map_or(("run", &[][..]), |(command, rest)| (*command, rest));
     let one = |what: &str| rest.first().copied().ok_or_else(|| format!("{command} needs {what}"));
     let most = usize::from(matches!(command, "explain" | "credential" | "completions"));
     if let (Some(extra), false) = (rest.get(most), matches!(command, "help" | "version")) {
-        return Err(format!("unexpected {extra:?} after {command}"));
+        return Err(format!("unexpected {} after {command}", Quoted(extra)));
     }
     let proofs = usize::from(typed.token_file.is_some()) + usize::from(typed.certificate.is_some()) + usize::from(typed.key);
     if command != "enroll" && (proofs > 0 || typed.host.is_some()) {
@@ -82,7 +93,7 @@ fn dispatch(typed: &Typed) -> Result<u8, String> {
         "credential" => {
             let word = typed.format.as_deref().unwrap_or("raw");
             let format = Format::parse(word).filter(|format| !format.is_layout());
-            let format = format.ok_or_else(|| format!("--format {word:?} is not one of raw json aws kubernetes env vault"))?;
+            let format = format.ok_or_else(|| format!("--format {} is not one of raw json aws kubernetes env vault", Quoted(word)))?;
             show::credential(typed, one("a credential's name")?, format)
         }
         "needs-renewal" => show::needs_renewal(typed),
@@ -90,6 +101,6 @@ fn dispatch(typed: &Typed) -> Result<u8, String> {
         "man" => show::man(),
         "help" => log::print(&show::help()),
         "version" => show::version(typed.json),
-        unknown => return Err(format!("unknown command {unknown:?}")),
+        unknown => return Err(format!("unknown command {}", Quoted(unknown))),
     })
 }

@@ -2,19 +2,22 @@
 
 use crate::{
     cli::Typed,
+    deliver,
     failure::Failure,
     identity::Identity,
     log,
-    net::{connect, resolve::resolve, session::Session},
+    net::{connect, http::printable, resolve::resolve, session::Session},
     run::now,
     show::identity_line,
     site,
     state::State,
     sys::file::Directory,
+    whoami,
 };
 use host::state::Memory;
 use protocol::{
     json::{Value, object},
+    membership::Whoami,
     reason::Reason,
     site::{Endpoint, Kind, Site},
 };
@@ -46,23 +49,34 @@ fn examine(typed: &Typed) -> Vec<Check> {
     let mut state = State::open(&site.state_dir);
     let memory = state.memory();
     let warnings = state.warnings.first().cloned().map_or(Ok(()), Err);
-    keep(&mut checks, "state", &site.state_dir, warnings, |()| {
-        format!("last run: {}", if memory.last_code.is_empty() { "none" } else { &memory.last_code })
-    });
+    let last = if memory.last_code.is_empty() { "none" } else { &memory.last_code };
+    note(&mut checks, "state", &site.state_dir, warnings.map(|()| format!("last run: {last}")));
     let identity = state.identity().and_then(|pem| Identity::parse(&pem));
     let identity =
         keep(&mut checks, "identity", "identity.pem", identity, |identity| format!("{}; {}", identity.id, identity_line(Some(identity), &state)));
     for delivery in site.credentials.iter().flat_map(|credential| &credential.deliveries) {
         if let Kind::File { path } | Kind::Directory { path } = &delivery.kind {
-            keep(&mut checks, "disk", path, place(path), |()| "the directory is there".to_owned());
+            note(&mut checks, "disk", path, place(path).map(|()| "the directory is there".to_owned()));
         }
     }
     unit(&mut checks);
-    keep(&mut checks, "clock", "this host's clock", Ok(()), |()| format!("says {}; last measured {} s off", now(), memory.clock_skew));
+    note(&mut checks, "clock", "this host's clock", Ok(format!("says {}; last measured {} s off", now(), memory.clock_skew)));
     if let Some(identity) = identity {
         for endpoint in &site.endpoints {
             reach(&mut checks, &site, &identity, endpoint, &memory);
         }
+    }
+    let until = Instant::now() + Duration::from_secs(site.deadline_seconds.into());
+    for delivery in site.credentials.iter().flat_map(|credential| &credential.deliveries) {
+        let about = match &delivery.kind {
+            // Without its directory it was told of above.
+            Kind::File { path } | Kind::Directory { path } if place(path).is_err() => continue,
+            Kind::File { path } | Kind::Directory { path } | Kind::Socket { path, .. } => path,
+            Kind::Exec { argv } => argv.first().map_or("", String::as_str),
+            Kind::Stdout => "standard output",
+        };
+        let tried = deliver::try_out(delivery, until).map(|()| "a credential can be handed over".to_owned());
+        note(&mut checks, "delivery", about, tried);
     }
     checks
 }
@@ -80,14 +94,14 @@ fn reach(checks: &mut Vec<Check>, site: &Site, identity: &Identity, endpoint: &E
             let found = resolve(&endpoint.host, endpoint.port, &endpoint.addresses, &memory, &identity.id, until);
             if let Some(failure) = found.failure {
                 let rescued = !found.addresses.is_empty();
-                let note = if rescued { "; last good or stamped addresses are used" } else { "" };
-                checks.push(Check { stage: "dns", about: about.clone(), result: Err(Failure::new(failure.reason, failure.because + note)) });
+                let rescue = if rescued { "; last good or stamped addresses are used" } else { "" };
+                note(checks, "dns", &about, Err(Failure::new(failure.reason, failure.because + rescue)));
                 if !rescued {
                     return;
                 }
             } else {
                 let list = found.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-                checks.push(Check { stage: "dns", about: about.clone(), result: Ok(list) });
+                note(checks, "dns", &about, Ok(list));
             }
             keep(checks, "tcp", &about, connect::direct(&found.addresses, until), |(_, address)| format!("connected to {address}"))
         }
@@ -96,8 +110,14 @@ fn reach(checks: &mut Vec<Check>, site: &Site, identity: &Identity, endpoint: &E
     let session = Session::open(stream, endpoint, site, Some(identity), until);
     let session = keep(checks, "tls", &about, session, |session| format!("TLS 1.3, certificate and name hold; clock {} s off", session.skew));
     let Some(mut session) = session else { return };
-    let nonce = "0".repeat(32);
-    keep(checks, "http", &about, session.get(&format!("/v1/time?nonce={nonce}")), |_| "the control plane answers".to_owned());
+    let answer = keep(checks, "http", &about, session.get("/v1/whoami"), |_| "the control plane answers".to_owned());
+    let Some(known) = answer.map(|body| whoami::parse(&body).map(|(_, known)| known)) else { return };
+    let words = |known: &Whoami| format!("this host is {}", printable(&known.status));
+    let Some(known) = keep(checks, "policy", &about, known, words) else { return };
+    for credential in site.credentials.iter().filter(|credential| !known.credentials.contains(&credential.name)) {
+        let because = "the control plane's policy does not grant it to this host";
+        note(checks, "policy", &credential.name, Err(Failure::new(Reason::HttpForbidden, because)));
+    }
 }
 
 fn place(path: &str) -> Result<(), Failure> {
@@ -134,13 +154,24 @@ fn unit(checks: &mut Vec<Check>) {
         found.extend(risky.map(|line| format!("{file}: {}", line.trim())));
     }
     let text = if found.is_empty() { "no drop-in stands in the way".to_owned() } else { format!("look at {}", found.join("; ")) };
-    checks.push(Check { stage: "unit", about: "pinnace.service and its drop-ins".to_owned(), result: Ok(text) });
+    note(checks, "unit", "pinnace.service and its drop-ins", Ok(text));
 }
 
 fn keep<T>(checks: &mut Vec<Check>, stage: &'static str, about: &str, result: Result<T, Failure>, words: impl Fn(&T) -> String) -> Option<T> {
-    let text = result.as_ref().map(words).map_err(Clone::clone);
-    checks.push(Check { stage, about: about.to_owned(), result: text });
-    result.ok()
+    match result {
+        Ok(found) => {
+            note(checks, stage, about, Ok(words(&found)));
+            Some(found)
+        }
+        Err(failure) => {
+            note(checks, stage, about, Err(failure));
+            None
+        }
+    }
+}
+
+fn note(checks: &mut Vec<Check>, stage: &'static str, about: &str, result: Result<String, Failure>) {
+    checks.push(Check { stage, about: about.to_owned(), result });
 }
 
 fn as_text(checks: &[Check]) -> String {

@@ -7,7 +7,7 @@ use host::{
     renewal::due_at,
 };
 use protocol::{
-    json::{Value, object},
+    json::{Quoted, Value, object},
     reason::Reason,
     site::{Format, Site},
 };
@@ -56,7 +56,7 @@ pub(crate) fn version(json: bool) -> u8 {
 
 pub(crate) fn explain(word: &str) -> Result<u8, String> {
     let reason = word.parse().ok().and_then(Reason::from_exit).or_else(|| Reason::from_code(word));
-    let reason = reason.ok_or_else(|| format!("{word:?} is no code and no exit status of pinnace"))?;
+    let reason = reason.ok_or_else(|| format!("{} is no code and no exit status of pinnace", Quoted(word)))?;
     let retry = if reason.retry() { "yes" } else { "no" };
     Ok(log::print(&format!(
         "{} (exit status {})\n  {}\n  fault: {}\n  retry: {retry}\n  hint:  {}\n",
@@ -145,7 +145,7 @@ pub(crate) fn credential(typed: &Typed, name: &str, format: Format) -> u8 {
     let rendered = load(typed).and_then(|site| {
         let held = State::open(&site.state_dir).held(name);
         let held = held.filter(|held| due::remaining(held, now()).is_none_or(|left| left > 0));
-        let held = held.ok_or_else(|| Failure::new(Reason::CredentialEmpty, format!("no credential {name:?} is held that has not ended")))?;
+        let held = held.ok_or_else(|| Failure::new(Reason::CredentialEmpty, format!("no credential {} is held that has not ended", Quoted(name))))?;
         render(format, &held.answer, &site.roots_pem).map_err(|unfit| Failure::new(Reason::DeliveryFormat, unfit.because))
     });
     match rendered {
@@ -177,7 +177,7 @@ pub(crate) fn completions(shell: &str) -> Result<u8, String> {
             let _ = writeln!(text, "complete -c pinnace -n __fish_use_subcommand -f -a {command} -d '{does}'");
             text
         }),
-        _ => return Err(format!("no completions for {shell:?}; there are bash, zsh and fish")),
+        _ => return Err(format!("no completions for {}; there are bash, zsh and fish", Quoted(shell))),
     };
     Ok(log::print(&text))
 }

@@ -28,7 +28,7 @@ pub(crate) fn whoami(typed: &Typed, json: bool) -> u8 {
     }
 }
 
-/// The answer as it came, and what it says.
+/// Asks along the way of a run.
 fn ask(typed: &Typed) -> Result<(Value, Whoami), Failure> {
     let started = Instant::now();
     let site = site::load(typed.host_file.as_deref(), typed.state_dir.as_deref())?;
@@ -42,7 +42,12 @@ fn ask(typed: &Typed) -> Result<(Value, Whoami), Failure> {
         body = way.connect(endpoint, Some(&identity))?.get("/v1/whoami")?;
         Ok(())
     })?;
-    let answer = json::parse(&body).ok().and_then(|value| Some((value, Whoami::from_json(&body)?)));
+    parse(&body)
+}
+
+/// The answer as it came, and what it says.
+pub(crate) fn parse(body: &[u8]) -> Result<(Value, Whoami), Failure> {
+    let answer = json::parse(body).ok().and_then(|value| Some((value, Whoami::from_json(body)?)));
     answer.ok_or_else(|| Failure::new(Reason::HttpNotJson, "the answer is not what a control plane says of a host"))
 }
 

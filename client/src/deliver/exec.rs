@@ -2,7 +2,10 @@
 
 use crate::{
     failure::Failure,
-    sys::process::{Child, Ended},
+    sys::{
+        file::may_run,
+        process::{Child, Ended},
+    },
 };
 use protocol::reason::Reason;
 use std::{
@@ -29,6 +32,12 @@ pub(crate) fn feed(argv: &[String], payload: &[u8], until: Instant) -> Result<()
             None => std::thread::sleep(Duration::from_millis(2)),
         }
     }
+}
+
+/// Whether there is a program that this process may run; it is not run.
+pub(crate) fn look(argv: &[String]) -> Result<(), Failure> {
+    let program = argv.first().map_or("", String::as_str);
+    may_run(program).map_err(|error| Failure::io(Reason::DeliveryExec, program, &error))
 }
 
 fn start(argv: &[String], payload: &[u8]) -> io::Result<Child> {

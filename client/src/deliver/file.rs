@@ -10,6 +10,8 @@ use protocol::{reason::Reason, site::Delivery};
 use std::io::{self, ErrorKind};
 
 const MODE: u32 = 0o600;
+/// About what a certificate with its bundle takes.
+const PROBE_BYTES: usize = 4096;
 const PASSWD_BYTES_MAX: usize = 4 << 20;
 const DELIVERED_BYTES_MAX: usize = 262_144;
 
@@ -45,6 +47,16 @@ pub(crate) fn put_directory(path: &str, files: &[Named], delivery: &Delivery) ->
     })();
     written.map_err(|error| failure(&full, &error))?;
     directory.replace_link(name, fresh).map_err(|error| failure(path, &error))
+}
+
+/// Writes a file like the credential's beside its place, and takes it away again.
+pub(crate) fn try_out(path: &str, delivery: &Delivery) -> Result<(), Failure> {
+    let (directory, name) = parent(path)?;
+    let probe = format!("{name}.pinnace-doctor");
+    let look = Look { mode: delivery.mode.unwrap_or(MODE), owner: owner(delivery)?, keep_previous: false, durable: true };
+    let tried = directory.replace(&probe, &[0; PROBE_BYTES], look);
+    directory.remove(&probe);
+    tried.map_err(|error| failure(path, &error))
 }
 
 /// Whether a regular file holds exactly these bytes.

@@ -23,12 +23,26 @@ pub(crate) fn deliver(site: &Site, delivery: &Delivery, answer: &Answer, until: 
             socket::hand_over(path, *peer_uid, &answer.credential, delivery.format.name(), bytes, until)
         }
         (Kind::Exec { argv }, Rendered::One(bytes)) => exec::feed(argv, bytes, until),
-        (Kind::Stdout, _) if !start::has_stdout() => Err(Failure::new(Reason::DeliveryStdout, "standard output was closed at the start")),
         (Kind::Stdout, Rendered::One(bytes)) => {
+            stdout()?;
             start::write_all(1, &[bytes, &b"\n"[..]].concat()).map_err(|error| Failure::io(Reason::DeliveryStdout, "standard output", &error))
         }
         _ => Err(Failure::new(Reason::DeliveryFormat, format!("{} does not go with {}", delivery.format.name(), delivery.kind.name()))),
     }
+}
+
+/// Goes the way of a hand-over as far as nobody notices: the credential in place, the agent and the program get nothing.
+pub(crate) fn try_out(delivery: &Delivery, until: Instant) -> Result<(), Failure> {
+    match &delivery.kind {
+        Kind::File { path } | Kind::Directory { path } => file::try_out(path, delivery),
+        Kind::Socket { path, peer_uid } => socket::reach(path, *peer_uid, until).map(drop),
+        Kind::Exec { argv } => exec::look(argv),
+        Kind::Stdout => stdout(),
+    }
+}
+
+fn stdout() -> Result<(), Failure> {
+    if start::has_stdout() { Ok(()) } else { Err(Failure::new(Reason::DeliveryStdout, "standard output was closed at the start")) }
 }
 
 /// Whether what is on disk is what was delivered; what cannot be looked at counts as in place.

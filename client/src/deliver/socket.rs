@@ -7,13 +7,14 @@ use crate::{
 use protocol::reason::Reason;
 use std::{
     io::{Read, Write},
+    os::unix::net::UnixStream,
     time::Instant,
 };
 
 const REPLY_BYTES_MAX: u64 = 256;
 
-/// Hands the payload to whoever listens, if it is the right user.
-pub(crate) fn hand_over(path: &str, uid: Option<u32>, name: &str, format: &str, payload: &[u8], until: Instant) -> Result<(), Failure> {
+/// Connects to whoever listens, if it is the right user.
+pub(crate) fn reach(path: &str, uid: Option<u32>, until: Instant) -> Result<UnixStream, Failure> {
     let absent = |error| Failure::io(Reason::DeliverySocketAbsent, path, &error);
     let stream = connect_unix(path, until).map_err(|error| match error.kind() {
         std::io::ErrorKind::WouldBlock => Failure::io(Reason::DeliveryNotAcknowledged, path, &error),
@@ -23,6 +24,12 @@ pub(crate) fn hand_over(path: &str, uid: Option<u32>, name: &str, format: &str, 
     if let Some(uid) = uid.filter(|uid| *uid != peer) {
         return Err(Failure::new(Reason::DeliverySocketPeer, format!("{path} is served by user {peer}, and the site names {uid}")));
     }
+    Ok(stream)
+}
+
+/// Hands the payload over.
+pub(crate) fn hand_over(path: &str, uid: Option<u32>, name: &str, format: &str, payload: &[u8], until: Instant) -> Result<(), Failure> {
+    let stream = reach(path, uid, until)?;
     let mut stream = Timed { stream, deadline: until };
     let mut message = format!("PINNACE/1 {name} {format} {}\n", payload.len()).into_bytes();
     message.extend(payload);

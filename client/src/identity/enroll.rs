@@ -18,6 +18,7 @@ use host::formats::rfc3339;
 use protocol::{
     hex_encode,
     identity::HostId,
+    json::Quoted,
     json::Value,
     membership::{Purpose, is_token},
     reason::Reason,
@@ -103,7 +104,7 @@ fn name(typed: &Typed, site: &Site) -> Result<HostId, Failure> {
         None => (start::node_name().to_ascii_lowercase(), "the kernel's name for this host"),
     };
     HostId::new(&site.trust_domain, &name)
-        .ok_or_else(|| Failure::new(Reason::Usage, format!("{whose} is {name:?}, not 1 to 63 of a-z 0-9 . _ -; name the host with --host")))
+        .ok_or_else(|| Failure::new(Reason::Usage, format!("{whose} is {}, not 1 to 63 of a-z 0-9 . _ -; name the host with --host", Quoted(&name))))
 }
 
 fn token(path: &str) -> Result<String, Failure> {

@@ -29,6 +29,13 @@ pub(crate) fn open_to_read(path: &str) -> io::Result<File> {
     open_at(libc::AT_FDCWD, &CString::new(path)?, libc::O_RDONLY | libc::O_NONBLOCK).map(File::from)
 }
 
+/// Whether this process may run the program at a path.
+pub(crate) fn may_run(path: &str) -> io::Result<()> {
+    let path = CString::new(path)?;
+    // SAFETY: a C string.
+    done(unsafe { libc::access(path.as_ptr(), libc::X_OK) })
+}
+
 impl Directory {
     /// Opens an absolute path; by openat2 where the kernel has it (Linux 5.6), else part by part.
     pub(crate) fn open(path: &str) -> io::Result<Self> {

@@ -8,7 +8,7 @@ use alloc::{
 };
 use protocol::{
     answer::{Answer, Kind, PRIVATE_KEY},
-    json::{Value, object},
+    json::{Quoted, Value, object},
     site::Format,
 };
 
@@ -121,7 +121,7 @@ fn line(key: &str, value: &str) -> Result<String, Unfit> {
     let unfit = |because| Err(Unfit { format: Format::Env, because });
     let key: String = key.chars().map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_uppercase() } else { '_' }).collect();
     if key.is_empty() || key.starts_with(|first: char| first.is_ascii_digit()) {
-        return unfit(format!("{key:?} is no name of a variable"));
+        return unfit(format!("{} is no name of a variable", Quoted(&key)));
     }
     if value.contains(char::is_control) {
         return unfit(format!("the value of {key} holds a control character"));

@@ -6,7 +6,10 @@ use alloc::{
     format,
     string::{String, ToString},
 };
-use protocol::site::{Site, host_and_port};
+use protocol::{
+    json::Quoted,
+    site::{Site, host_and_port},
+};
 
 /// The largest host file that is read.
 pub const HOST_FILE_BYTES_MAX: usize = 65_536;
@@ -78,7 +81,8 @@ fn text(value: &str) -> Result<String, String> {
 
 fn unknown(key: &str) -> String {
     let near = KEYS.iter().find(|known| distance(known, key) <= 2);
-    near.map_or_else(|| format!("unknown key {key:?}; known are {}", KEYS.join(", ")), |near| format!("unknown key {key:?}; did you mean {near}?"))
+    let key = Quoted(key);
+    near.map_or_else(|| format!("unknown key {key}; known are {}", KEYS.join(", ")), |near| format!("unknown key {key}; did you mean {near}?"))
 }
 
 /// Levenshtein's distance, for suggestions.

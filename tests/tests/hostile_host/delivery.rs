@@ -219,3 +219,40 @@ fn a_directory_delivery_has_the_owner_that_the_site_says() {
     let about = std::fs::metadata(rig.path("run/svid/jwt_svid.token")).expect("a delivery");
     assert_eq!((about.uid(), about.gid(), about.mode() & 0o077), (1234, 4321, 0));
 }
+
+/// What doctor says of the delivery, and that nothing it did is left.
+fn examined(rig: &Rig, code: &str) {
+    let before = everything(rig);
+    let outcome = rig.run(&["doctor", "--json"]);
+    assert_eq!(outcome.reason().map(Reason::code), Some(code), "{outcome:#?}");
+    assert_eq!(everything(rig), before);
+}
+
+fn everything(rig: &Rig) -> Vec<(String, u64)> {
+    let entries = std::fs::read_dir(rig.path("run")).expect("the delivery folder").flatten();
+    let mut all: Vec<_> =
+        entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.metadata().map_or(0, |about| about.ino()))).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn doctor_tries_the_delivery_out_and_leaves_nothing_behind() {
+    let plain = Rig::simple();
+    plain.run(&[]).expect_delivered();
+    examined(&plain, "ok");
+    let owned = rig(&format!("{RAW_FILE}owner = \"nobody-of-this-name\"\n"));
+    examined(&owned, "delivery.owner-unknown");
+    let program = |path: &str| rig(&format!("[[credential.delivery]]\nkind = \"exec\"\nargv = [\"{path}\"]\nformat = \"raw\"\n"));
+    examined(&program("/bin/cat"), "ok");
+    examined(&program("/no/such/program"), "delivery.exec-failed");
+    examined(&program("/etc/passwd"), "delivery.exec-failed");
+    let socket = socket("");
+    examined(&socket, "delivery.socket-absent");
+    let listener = UnixListener::bind(socket.path("run/agent.sock")).expect("the rig's folder");
+    examined(&socket, "ok");
+    let (mut agent, _) = listener.accept().expect("doctor has come");
+    let mut said = String::new();
+    let _ = agent.read_to_string(&mut said);
+    assert_eq!(said, "", "an agent is told nothing");
+}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use protocol::membership::Whoami;
 use protocol::reason::Reason;
 use serde_json::Value;
 use tests::evil::answer::{http, ok};
@@ -17,8 +18,10 @@ type Row = (&'static str, (fn(&Ground) -> Script, &'static str, &'static str));
 
 #[test]
 fn the_first_stage_that_fails_is_named_in_time() {
-    let rows: [Row; 7] = [
-        ("honest", (|ground| ground.saying(&ok("{}")), "", "ok")),
+    let rows: [Row; 9] = [
+        ("honest", (|ground| ground.saying(&ok(&known("db"))), "", "ok")),
+        ("granting something else", (|ground| ground.saying(&ok(&known("other"))), "policy", "http.forbidden")),
+        ("saying nothing", (|ground| ground.saying(&ok("{}")), "policy", "http.not-json")),
         (
             "silent",
             (
@@ -47,6 +50,19 @@ fn the_first_stage_that_fails_is_named_in_time() {
         ground.stamp("localhost", peer.port);
         examine(&ground, stage, code);
     });
+}
+
+/// What a control plane says that grants one credential.
+fn known(credential: &str) -> String {
+    let known = Whoami {
+        subject: "spiffe://example.org/host/web-1".to_owned(),
+        status: "active".to_owned(),
+        labels: Vec::new(),
+        credentials: vec![credential.to_owned()],
+        certificate_expires_at: 0,
+        time: 0,
+    };
+    known.to_json()
 }
 
 fn strange(ground: &Ground) -> Script {

@@ -30,7 +30,9 @@ pub(super) fn run(bench: &Bench) -> Done<Vec<Limit>> {
         print(server.name, &contenders);
         Ok(contenders)
     };
-    println!("\nOne run from exec to exit, median of {ROUNDS} rounds after {WARM_UP} unmeasured, in each another order; fresh TLS 1.3, client certificate.");
+    println!(
+        "\nOne run from exec to exit, median of {ROUNDS} rounds after {WARM_UP} unmeasured, in each another order; fresh TLS 1.3, client certificate."
+    );
     println!("All files lie in memory, those of pinnaced too, except those of \"pinnace, on disk\": what a disk takes to make something");
     println!("durable is neither client's doing.");
     println!("The limits below judge \"pinnace\". Key exchange: pinnace X25519, Go its default hybrid, curl and requests what their OpenSSL offers.");
