@@ -6,6 +6,7 @@ mod demo;
 mod dist;
 mod layers;
 mod load;
+mod postgres;
 mod server;
 mod shell;
 mod test;

@@ -32,13 +32,17 @@ impl Server {
         self.address.rsplit(':').next().unwrap_or_default()
     }
 
-    /// User and system time of the whole process so far, in seconds: fields 14 and 15 of proc(5), in ticks of 1/100 s.
+    /// User and system time of the whole process so far, in seconds.
     pub(crate) fn cpu_seconds(&self) -> Done<f64> {
-        let path = format!("/proc/{}/stat", self.child.id());
-        let stat = fs::read_to_string(&path).map_err(|cause| format!("{path}: {cause}"))?;
-        let after_name = stat.rsplit(')').next().unwrap_or_default();
-        let ticks: Vec<f64> = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
-        if ticks.len() == 2 { Ok(ticks.iter().sum::<f64>() / 100.0) } else { Err(format!("{path} is not as expected")) }
+        cpu_seconds(&format!("/proc/{}/stat", self.child.id()))
+    }
+
+    /// That of the threads of one name, as far as they still run.
+    pub(crate) fn cpu_seconds_of(&self, thread: &str) -> Done<f64> {
+        let path = format!("/proc/{}/task", self.child.id());
+        let tasks = fs::read_dir(&path).map_err(|cause| format!("{path}: {cause}"))?.flatten().map(|task| task.path());
+        let named = tasks.filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim_end() == thread));
+        named.map(|task| cpu_seconds(&task.join("stat").display().to_string())).sum()
     }
 }
 
@@ -50,6 +54,14 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).ok_or_else(|| format!("{path} is not as expected"))
     }
+}
+
+/// Fields 14 and 15 of proc(5), in ticks of 1/100 s.
+fn cpu_seconds(path: &str) -> Done<f64> {
+    let stat = fs::read_to_string(path).map_err(|cause| format!("{path}: {cause}"))?;
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: Vec<f64> = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+    if ticks.len() == 2 { Ok(ticks.iter().sum::<f64>() / 100.0) } else { Err(format!("{path} is not as expected")) }
 }
 
 impl Drop for Server {

@@ -31,7 +31,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    runtime::Runtime,
+    runtime::{self, Runtime},
     signal::unix::{Signal, SignalKind, signal},
     sync::{Notify, Semaphore, watch},
 };
@@ -47,7 +47,7 @@ pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
     config.listen.admin = listen.admin.unwrap_or(config.listen.admin);
     config.listen.operators = listen.operators.unwrap_or(config.listen.operators);
     descriptors::make_room(config.limits.connections);
-    let runtime = Runtime::new().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
+    let runtime = runtime().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
     let (plane, writer) = open(&config)?;
     let served = runtime.block_on(serve(config, plane));
     // What is still open is dropped with the runtime, and with it the last way into the audit log: its writer ends.
@@ -55,6 +55,12 @@ pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
     let ended = writer.join().map_err(|_| Failure::new("cannot end well", "the audit writer failed", "see the log above"));
     tracing::info!(event = "ended");
     served.and(ended)
+}
+
+/// A thread for each core but one, which is left to the audit writer and the kernel: what more threads win, they lose to waking each other.
+fn runtime() -> io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    runtime::Builder::new_multi_thread().worker_threads(cores.saturating_sub(1).max(1)).enable_all().build()
 }
 
 /// A control plane that serves nobody yet, and its audit writer.

@@ -148,7 +148,7 @@ impl Display for Refused {
             Refused::Unknown => out.write_str("there is no such key"),
             Refused::State(state) => write!(out, "the key is {}", state.name()),
             Refused::TooEarly(seconds) => {
-                write!(out, "it has not been published for long enough: {} min more, until nobody holds a copy without it", seconds / 60 + 1)
+                write!(out, "it has not been published for long enough: {} min more, until nobody holds a copy without it", (seconds + 59) / 60)
             }
             Refused::Signs => out.write_str("it is the one that signs, and nothing would sign after it"),
             Refused::NoReason => out.write_str("there is no reason given"),

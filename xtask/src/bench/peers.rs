@@ -2,6 +2,7 @@
 
 use crate::{
     dist,
+    postgres::Postgres,
     server::{self, Server, release},
     shell::{Done, cargo, has, output, root, run as run_command},
 };
@@ -16,6 +17,9 @@ use std::{
 
 /// The one credential of every measurement.
 pub(super) const CREDENTIAL: &str = "/v1/credentials/db";
+
+/// The control plane whose store is PostgreSQL.
+pub(super) const POSTGRES: &str = "pinnaced, PostgreSQL";
 
 /// A trust domain, one host's identity, and the programs that were there to be had.
 pub(super) struct Bench {
@@ -78,6 +82,18 @@ impl Bench {
         let domain = memory.join("domain").display().to_string();
         run_command(Command::new("cp").args(["-r", &self.domain, &domain]))?;
         server::pinnaced(&domain)
+    }
+
+    /// The same on PostgreSQL.
+    pub(super) fn pinnaced_on(&self, postgres: &Postgres) -> Done<Server> {
+        let domain = self.folder.join("domain-postgres").display().to_string();
+        run_command(Command::new("cp").args(["-r", &self.domain, &domain]))?;
+        let path = Path::new(&domain).join("pinnaced.toml");
+        let text = fs::read_to_string(&path).map_err(|cause| cause.to_string())?;
+        fs::write(&path, format!("{text}\n[store]\npostgres = {:?}\n", postgres.address())).map_err(|cause| cause.to_string())?;
+        let mut server = server::pinnaced(&domain)?;
+        server.name = POSTGRES;
+        Ok(server)
     }
 
     /// Go's net/http, signing the same token with the same key.
