@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{failure::Failure, init, keys, serve, store};
+use crate::{backup, failure::Failure, init, keys, serve, store};
 use clap::{Parser, Subcommand};
 use std::{
     io::{self, BufWriter, Write},
@@ -56,6 +56,24 @@ enum Command {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Write the whole database into one file; the control plane may serve meanwhile.
+    Backup {
+        /// The trust domain's folder.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The file to write; it must not exist.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Put a backup into an empty database, of either kind.
+    Restore {
+        /// The trust domain's folder, which nobody serves.
+        #[arg(long)]
+        dir: PathBuf,
+        /// The backup.
+        #[arg(long)]
+        from: PathBuf,
+    },
     /// Print the audit records as JSON lines, oldest first.
     Audit {
         /// The trust domain's folder.
@@ -88,6 +106,8 @@ pub(crate) fn run() -> Result<(), Failure> {
         Command::Serve { dir, listen } => serve::run(&dir, &listen),
         Command::Keys { command } => keys::run(&command),
         Command::Documents { dir, out } => keys::documents(&dir, &out),
+        Command::Backup { dir, out } => backup::backup(&dir, &out),
+        Command::Restore { dir, from } => backup::restore(&dir, &from),
         Command::Audit { dir } => print_audit(&dir),
     }
 }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod backup;
 mod cli;
 mod config;
 mod failure;

@@ -85,7 +85,7 @@ pub(crate) fn run(command: &Command) -> Result<(), Failure> {
         Command::Retire(One { at, .. }) | Command::Revoke(One { at, .. }) => at,
     };
     with_plane(&at.dir, async |plane, _| {
-        let who = format!("uid {} on this machine", rustix::process::getuid().as_raw());
+        let who = serve::who();
         let told = match command {
             Command::List { json, .. } => Ok(if *json { as_json(&list(plane)) } else { as_table(&list(plane)) }),
             Command::Prepare { purpose, algorithm, place, at } => prepare(plane, *purpose, *algorithm, place.as_deref(), at.by(&who, false)).await,
@@ -115,21 +115,12 @@ pub(crate) fn documents(dir: &Path, out: &Path) -> Result<(), Failure> {
     })
 }
 
-/// With a control plane that serves nobody, and an audit chain of its own: another process may serve on the same store.
+/// With the keys that `pinnaced init` made on record.
 fn with_plane(dir: &Path, act: impl AsyncFnOnce(&ControlPlane, &Config) -> Result<(), Failure>) -> Result<(), Failure> {
-    let mut config = Config::load(dir)?;
-    config.name.push_str(".keys");
-    config.store = config.store.beside("keys");
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
-    let (plane, writer) = serve::open(&config)?;
-    let done = runtime.block_on(async {
-        plane.catch_up().await;
-        take_in(&plane, &config.files).await?;
-        act(&plane, &config).await
-    });
-    drop(plane);
-    let ended = writer.join().map_err(|_| Failure::new("cannot end well", "the audit writer failed", "run pinnaced audit"));
-    done.and(ended)
+    serve::beside(dir, "keys", async |plane, config| {
+        take_in(plane, &config.files).await?;
+        act(plane, config).await
+    })
 }
 
 fn failure(not_done: NotDone) -> Failure {

@@ -57,6 +57,27 @@ pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
     served.and(ended)
 }
 
+/// Acts with a control plane that serves nobody, and with an audit chain of its own: another process may serve on the same store.
+pub(crate) fn beside(dir: &Path, word: &str, act: impl AsyncFnOnce(&ControlPlane, &Config) -> Result<(), Failure>) -> Result<(), Failure> {
+    let mut config = Config::load(dir)?;
+    config.name = format!("{}.{word}", config.name);
+    config.store = config.store.beside(word);
+    let runtime = runtime().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
+    let (plane, writer) = open(&config)?;
+    let done = runtime.block_on(async {
+        plane.catch_up().await;
+        act(&plane, &config).await
+    });
+    drop(plane);
+    let ended = writer.join().map_err(|_| Failure::new("cannot end well", "the audit writer failed", "run pinnaced audit"));
+    done.and(ended)
+}
+
+/// Who acts, in the audit log.
+pub(crate) fn who() -> String {
+    format!("uid {} on this machine", rustix::process::getuid().as_raw())
+}
+
 /// A thread for each core but one, which is left to the audit writer and the kernel: what more threads win, they lose to waking each other.
 fn runtime() -> io::Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -21,7 +21,7 @@ impl Backend {
     pub(super) fn open(address: &Address, writer: &str, patience: Duration) -> Result<(Self, Chain), Failure> {
         match address {
             Address::File(path) => {
-                let store = Sqlite::open(path)?;
+                let store = Sqlite::open_for(path, writer)?;
                 let chain = store.chain(writer).map_err(|error| address.failed(&error.into()))?;
                 Ok((Self::Sqlite(store), chain))
             }

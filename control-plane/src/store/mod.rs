@@ -7,13 +7,16 @@
 mod address;
 pub(crate) mod audit;
 mod backend;
+mod backup;
 mod listen;
+mod migrate;
 mod postgres;
 mod shared;
 mod sqlite;
 mod writer;
 
 pub(crate) use address::{Address, Error, Reader, Server};
+pub(crate) use backup::{backup, restore};
 pub(crate) use listen::listen;
 pub(crate) use sqlite::{Sqlite, create};
 pub(crate) use writer::{Entry, Log, NotWritten, Standing};

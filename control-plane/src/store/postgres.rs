@@ -5,6 +5,7 @@ use super::{
     address::{Place, SCANNED_MAX},
     audit::{Chain, Event, Record},
 };
+use rusqlite::{Connection, params};
 use std::{future::Future, time::Duration};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -185,14 +186,78 @@ impl Postgres {
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// Goes through records in pieces, inside the open transaction.
+    /// Copies everything, as it is at one moment, into an SQLite database with empty tables.
+    pub(super) fn copy_to(&self, file: &Connection) -> Result<(), Error> {
+        self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        let transaction = file.unchecked_transaction()?;
+        self.rows("objects", "SELECT kind, name, revision, body FROM objects", |row| {
+            let (kind, name, revision, body): (&str, &str, i64, Option<&str>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+            file.prepare_cached("INSERT INTO objects (kind, name, revision, body) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![kind, name, revision, body])?;
+            Ok(true)
+        })?;
+        self.rows("records", "SELECT writer, number, body, hash FROM audit", |row| {
+            let (writer, Record { number, body, hash }) = (row.try_get::<_, &str>(0)?, record(row, 1)?);
+            file.prepare_cached("INSERT INTO audit (writer, number, body, hash) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![writer, number, body, hash])?;
+            Ok(true)
+        })?;
+        self.rows("ends", "SELECT writer, number, line FROM checkpoints", |row| {
+            let (writer, number, line): (&str, i64, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            file.execute("INSERT INTO checkpoints (writer, number, line) VALUES (?1, ?2, ?3)", params![writer, number, line])?;
+            Ok(true)
+        })?;
+        transaction.commit()?;
+        self.batch("COMMIT")
+    }
+
+    /// Copies everything from an SQLite database, unless there is something here; whether it was copied.
+    pub(super) fn fill_from(&self, file: &Connection) -> Result<bool, Error> {
+        self.batch(&format!("BEGIN; {CHANGES_LOCK}"))?;
+        let empty = self.client.query_one("SELECT NOT EXISTS (SELECT FROM objects) AND NOT EXISTS (SELECT FROM audit)", &[]);
+        if !self.wait(empty)?.try_get::<_, bool>(0)? {
+            return self.batch("ROLLBACK").map(|()| false);
+        }
+        let insert: Statement = self.wait(self.client.prepare("INSERT INTO objects (kind, name, revision, body) VALUES ($1, $2, $3, $4)"))?;
+        let mut objects = file.prepare("SELECT kind, name, revision, body FROM objects")?;
+        let mut rows = objects.query([])?;
+        while let Some(row) = rows.next()? {
+            let (kind, name, revision, body): (String, String, i64, Option<String>) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            self.wait(self.client.execute(&insert, &[&kind, &name, &revision, &body]))?;
+        }
+        let mut records = file.prepare("SELECT writer, number, body, hash FROM audit ORDER BY writer, number")?;
+        let mut rows = records.query([])?;
+        let (mut writer, mut piece) = (String::new(), Vec::new());
+        while let Some(row) = rows.next()? {
+            let next: String = row.get(0)?;
+            if next != writer || piece.len() == PIECE {
+                self.insert(&writer, &std::mem::take(&mut piece))?;
+                writer = next;
+            }
+            piece.push(Record { number: row.get(1)?, body: row.get(2)?, hash: row.get(3)? });
+        }
+        self.insert(&writer, &piece)?;
+        let mut ends = file.prepare("SELECT writer, number, line FROM checkpoints")?;
+        let mut rows = ends.query([])?;
+        while let Some(row) = rows.next()? {
+            self.keep_checkpoint(&row.get::<_, String>(0)?, row.get(1)?, &row.get::<_, String>(2)?)?;
+        }
+        self.batch("COMMIT").map(|()| true)
+    }
+
+    /// Goes through records, inside the open transaction.
     fn scan(&self, which: &str, mut each: impl FnMut(&str) -> bool) -> Result<(), Error> {
-        self.batch(&format!("DECLARE records NO SCROLL CURSOR FOR SELECT number, body, hash FROM audit {which}"))?;
-        let fetch: Statement = self.wait(self.client.prepare(&format!("FETCH {PIECE} FROM records")))?;
+        self.rows("records", &format!("SELECT number, body, hash FROM audit {which}"), |row| Ok(each(&record(row, 0)?.exported())))
+    }
+
+    /// Goes through what a query finds in pieces, inside the open transaction, for as long as more is wanted.
+    fn rows(&self, cursor: &str, query: &str, mut each: impl FnMut(&Row) -> Result<bool, Error>) -> Result<(), Error> {
+        self.batch(&format!("DECLARE {cursor} NO SCROLL CURSOR FOR {query}"))?;
+        let fetch: Statement = self.wait(self.client.prepare(&format!("FETCH {PIECE} FROM {cursor}")))?;
         loop {
             let rows = self.wait(self.client.query(&fetch, &[]))?;
             for row in &rows {
-                if !each(&record(row, 0)?.exported()) {
+                if !each(row)? {
                     return Ok(());
                 }
             }

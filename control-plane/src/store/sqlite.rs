@@ -4,13 +4,14 @@ use super::{
     Change, Conflict, Kind, Object,
     address::{Place, SCANNED_MAX, failed},
     audit::{Chain, Event, Record},
+    migrate::migrate,
 };
 use crate::failure::Failure;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::{path::Path, time::Duration};
 
 /// No index beside the keys: the log is written on every issue and read seldom.
-const TABLES: &str = "CREATE TABLE objects (
+pub(super) const TABLES: &str = "CREATE TABLE objects (
     kind TEXT NOT NULL,
     name TEXT NOT NULL,
     revision INTEGER NOT NULL,
@@ -32,7 +33,8 @@ CREATE TABLE checkpoints (
     PRIMARY KEY (writer)
 ) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 2;";
-const VERSION: i64 = 2;
+/// Of the tables.
+pub(super) const VERSION: i64 = 2;
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 /// Makes a database that does not exist yet.
@@ -52,23 +54,24 @@ pub(crate) struct Sqlite(pub(super) Connection);
 impl Sqlite {
     /// Opens a database that exists.
     pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let open = || -> rusqlite::Result<(Connection, i64)> {
-            let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-            connection.busy_timeout(BUSY_WAIT)?;
-            connection.pragma_update(None, "journal_mode", "wal")?;
-            connection.pragma_update(None, "synchronous", "full")?;
-            let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            Ok((connection, version))
-        };
-        match open() {
-            Ok((connection, VERSION)) => Ok(Self(connection)),
-            Ok((_, version)) => Err(Failure::new(
-                format!("cannot use {}", path.display()),
-                format!("its schema is version {version}, and this program knows version {VERSION}"),
-                "run the pinnaced that made it",
-            )),
-            Err(error) => Err(failed(path, &error)),
+        match connect(path)? {
+            (connection, VERSION) => Ok(Self(connection)),
+            (_, version) => Err(unknown(path, version, "run pinnaced serve, which brings an older one up to date, or the pinnaced that made it")),
         }
+    }
+
+    /// Opens it for its writer, which brings an older one up to date.
+    pub(super) fn open_for(path: &Path, writer: &str) -> Result<Self, Failure> {
+        let (mut connection, version) = connect(path)?;
+        if version != VERSION && !migrate(&mut connection, version, writer).map_err(|error| failed(path, &error))? {
+            return Err(unknown(path, version, "run the pinnaced that made it"));
+        }
+        Ok(Self(connection))
+    }
+
+    /// Whether nothing was ever kept in it.
+    pub(super) fn is_empty(&self) -> rusqlite::Result<bool> {
+        self.0.query_row("SELECT NOT EXISTS (SELECT 1 FROM objects) AND NOT EXISTS (SELECT 1 FROM audit)", [], |row| row.get(0))
     }
 
     /// Where a writer's chain ends.
@@ -169,6 +172,24 @@ impl Sqlite {
     pub(super) fn keep_checkpoint(&self, writer: &str, number: i64, line: &str) -> rusqlite::Result<()> {
         self.0.execute("INSERT OR REPLACE INTO checkpoints (writer, number, line) VALUES (?1, ?2, ?3)", params![writer, number, line]).map(|_| ())
     }
+}
+
+/// The connection, and the version of its tables.
+fn connect(path: &Path) -> Result<(Connection, i64), Failure> {
+    let open = || -> rusqlite::Result<(Connection, i64)> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY_WAIT)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok((connection, version))
+    };
+    open().map_err(|error| failed(path, &error))
+}
+
+fn unknown(path: &Path, version: i64, hint: &'static str) -> Failure {
+    let because = format!("its schema is version {version}, and this program knows version {VERSION}");
+    Failure::new(format!("cannot use {}", path.display()), because, hint)
 }
 
 /// All of the changes or none: on a conflict what was changed before it is undone.

@@ -3,6 +3,7 @@
 #![expect(dead_code, reason = "the rig serves another target too")]
 
 mod away;
+mod backups;
 mod postgres;
 mod replicas;
 #[path = "../serve/rig.rs"]
