@@ -4,7 +4,7 @@
 use crate::{
     failure::Failure,
     identity::{Identity, Key, ask_again, is_over, life},
-    net::{session::Session, way::Way},
+    net::{http::Request, session::Session, way::Way},
     run::now,
     state::State,
 };
@@ -34,7 +34,15 @@ pub(crate) struct Fetch<'a> {
     pub(crate) skew: i64,
 }
 
-type Due<'d> = [(&'d Credential, Option<Held>)];
+/// A credential to ask for.
+pub(crate) struct Wanted<'c> {
+    pub(crate) credential: &'c Credential,
+    /// The one in place.
+    pub(crate) held: Option<Held>,
+    /// Whether that one is fresh, so that another is wanted only if the control plane says so.
+    pub(crate) is_fresh: bool,
+}
+
 type Answers = Vec<Option<Result<Answer, Failure>>>;
 
 impl<'a> Fetch<'a> {
@@ -42,10 +50,17 @@ impl<'a> Fetch<'a> {
         Self { state, identity, session: None, came_back: false, skew }
     }
 
-    /// Fetches all, in their order.
-    pub(crate) fn all(&mut self, way: &mut Way<'_>, due: &Due<'_>) -> Vec<Result<Answer, Failure>> {
+    /// Fetches all, in their order; what may still be held comes as it is.
+    pub(crate) fn all(&mut self, way: &mut Way<'_>, due: &[Wanted<'_>]) -> Vec<Result<Answer, Failure>> {
         let mut answers: Answers = due.iter().map(|_| None).collect();
-        if let Err(failure) = way.attempt(&mut |way, endpoint| self.attempt(way, endpoint, due, &mut answers)) {
+        let mut ended = Ok(());
+        // A question whether what is fresh is still good is asked once.
+        let once = due.iter().all(|wanted| wanted.is_fresh);
+        let _ = way.attempt(&mut |way, endpoint| {
+            ended = self.attempt(way, endpoint, due, &mut answers);
+            if once { Ok(()) } else { ended.clone() }
+        });
+        if let Err(failure) = ended {
             answers.iter_mut().filter(|answer| answer.is_none()).for_each(|answer| *answer = Some(Err(failure.clone())));
         }
         let lost = || Err(Failure::new(Reason::Internal, "a credential was neither fetched nor refused"));
@@ -53,7 +68,7 @@ impl<'a> Fetch<'a> {
     }
 
     /// Tries one endpoint; an error is what keeps at least one credential from being answered for good.
-    fn attempt(&mut self, way: &mut Way<'_>, endpoint: &Endpoint, due: &Due<'_>, answers: &mut Answers) -> Result<(), Failure> {
+    fn attempt(&mut self, way: &mut Way<'_>, endpoint: &Endpoint, due: &[Wanted<'_>], answers: &mut Answers) -> Result<(), Failure> {
         self.session = None;
         let mut session = way.connect(endpoint, Some(&self.identity))?;
         let mut failed = Ok(());
@@ -63,21 +78,23 @@ impl<'a> Fetch<'a> {
             .filter(|(_, answer)| answer.as_ref().is_none_or(|answer| answer.as_ref().is_err_and(|failure| failure.reason.retry())));
         // Who was never answered comes first, so that one bad credential does not keep the others away.
         let (first, again): (Vec<_>, Vec<_>) = open.partition(|(_, answer)| answer.is_none());
-        for ((credential, held), answer) in first.into_iter().chain(again) {
-            let mut result = self.one(&mut session, credential, held.as_ref());
+        for (wanted, answer) in first.into_iter().chain(again) {
+            let mut result = self.one(&mut session, wanted);
             if result.as_ref().is_err_and(|failure| refused::may_come_back(failure.reason)) && !self.came_back {
                 session = self.come_back(session, way, endpoint)?;
-                result = self.one(&mut session, credential, held.as_ref());
+                result = self.one(&mut session, wanted);
             }
             match result {
                 Ok(fetched) => {
-                    self.skew = if session.skew == 0 { now().saturating_sub(fetched.issued_at) } else { session.skew };
+                    if !wanted.has(&fetched) {
+                        self.skew = if session.skew == 0 { now().saturating_sub(fetched.issued_at) } else { session.skew };
+                    }
                     *answer = Some(Ok(fetched));
                 }
                 Err(failure) => {
                     let next = goes_on(failure.reason);
                     *answer = Some(Err(failure.clone()));
-                    if failure.reason.retry() {
+                    if failure.reason.retry() && !wanted.is_fresh {
                         failed = Err(failure);
                     }
                     if !next {
@@ -91,7 +108,8 @@ impl<'a> Fetch<'a> {
         failed
     }
 
-    fn one(&self, session: &mut Session, credential: &Credential, held: Option<&Held>) -> Result<Answer, Failure> {
+    fn one(&self, session: &mut Session, wanted: &Wanted<'_>) -> Result<Answer, Failure> {
+        let (credential, held) = (wanted.credential, wanted.held.as_ref());
         let path = format!("/v1/credentials/{}", credential.name);
         let good_for = held.and_then(|held| due::remaining(held, now())).unwrap_or(0).max(0);
         let key = credential.key.map(|_| Key::fresh()).transpose()?;
@@ -99,9 +117,15 @@ impl<'a> Fetch<'a> {
             None => None,
             Some(key) => Some(KeyRequest { key: key.public, proof: key.proof("credential", &credential.name, &session.binding()?) }.to_json()),
         };
-        let body = session.send(&path, Some(good_for), request.as_deref())?;
-        let mut answer = accept(&body, &credential.name, &self.identity.id, held.map(|held| &held.answer))
-            .map_err(|rejected| Failure::new(rejected.reason, rejected.because))?;
+        let in_place = held.map(|held| &held.answer);
+        let fresh = in_place.filter(|_| wanted.is_fresh);
+        let body =
+            session.send(&Request { path: &path, held: Some(good_for), issued: fresh.map(|answer| answer.issued_at), body: request.as_deref() })?;
+        if let Some(answer) = fresh.filter(|_| body.is_empty()) {
+            return Ok(answer.clone());
+        }
+        let mut answer =
+            accept(&body, &credential.name, &self.identity.id, in_place).map_err(|rejected| Failure::new(rejected.reason, rejected.because))?;
         add_key(&mut answer, key.as_ref())?;
         Ok(answer)
     }
@@ -112,6 +136,13 @@ impl<'a> Fetch<'a> {
         self.identity = ask_again(session, &mut reconnect, self.state, &self.identity, Purpose::Recover)?;
         self.came_back = true;
         way.connect(endpoint, Some(&self.identity))
+    }
+}
+
+impl Wanted<'_> {
+    /// Whether it is the one in place.
+    pub(crate) fn has(&self, answer: &Answer) -> bool {
+        self.held.as_ref().is_some_and(|held| held.answer.issued_at == answer.issued_at)
     }
 }
 

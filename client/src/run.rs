@@ -3,7 +3,7 @@
 use crate::{
     deliver,
     failure::Failure,
-    fetch::Fetch,
+    fetch::{Fetch, Wanted},
     identity::{self, Identity, Shown},
     log::{End, Log},
     net::way::Way,
@@ -78,7 +78,7 @@ fn keep_identity(site: &Site, started: Instant, log: Log, outcome: &mut Outcome,
     if due {
         memory.renewal_tried_at = now();
     }
-    if due || outcome.word != "fresh" {
+    if due || outcome.word != "fresh" || outcome.attempts > 0 {
         state.save_memory(memory);
     }
     let Some(shown) = shown.filter(|_| due) else { return };
@@ -104,7 +104,7 @@ fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &
         Err(failure) => return (ended(failure), None),
     };
     let mut outcome = Outcome { word: "fresh", ..nothing() };
-    let mut due: Vec<(&Credential, Option<Held>)> = Vec::new();
+    let mut due = Vec::new();
     for credential in &site.credentials {
         let held = state.held(&credential.name);
         match (due::due(held.as_ref(), &identity.id, now()), held) {
@@ -116,14 +116,19 @@ fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &
                 }
                 // An agent that was started again has forgotten what it was told, so its socket is served on every run.
                 hand_over(site, credential, &held, started, memory, &mut outcome, &|kind| missing || matches!(kind, Kind::Socket { .. }));
+                if due::is_check_due(&held, memory.checked_at, now()) {
+                    due.push(Wanted { credential, held: Some(held), is_fresh: true });
+                }
             }
-            (_, held) => due.push((credential, held)),
+            (_, held) => due.push(Wanted { credential, held, is_fresh: false }),
         }
     }
     if due.is_empty() {
         return (outcome, Some(Shown { identity, session: None, came_back: false }));
     }
-    outcome.word = "delivered";
+    if due.iter().any(|wanted| !wanted.is_fresh) {
+        outcome.word = "delivered";
+    }
     if !start::entropy_by(deadline(site, started)) {
         return (ended(Failure::new(Reason::NoEntropy, "neither getrandom nor /dev/urandom gives any")), None);
     }
@@ -133,14 +138,19 @@ fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &
     (outcome.attempts, outcome.endpoint) = (way.attempts, way.endpoint);
     let Fetch { identity, session, came_back, skew, .. } = fetch;
     (outcome.skew, memory.clock_skew) = (skew, skew);
-    for ((credential, _), result) in due.iter().zip(results) {
+    // Whatever came of it: a control plane that is away is not asked on every run.
+    memory.checked_at = now();
+    for (wanted, result) in due.iter().zip(results) {
         match result {
+            Ok(answer) if wanted.is_fresh && wanted.has(&answer) => {}
             Ok(answer) => {
+                outcome.word = "delivered";
                 let held = Held { answer, received_at: now() };
                 outcome.next_seconds = outcome.next_seconds.min(due::next_fetch_after(&held.answer, &identity.id));
-                hand_over(site, credential, &held, started, memory, &mut outcome, &|_| true);
+                hand_over(site, wanted.credential, &held, started, memory, &mut outcome, &|_| true);
                 state.save_held(&held);
             }
+            Err(failure) if wanted.is_fresh => state.warnings.push(failure),
             Err(failure) => {
                 outcome.failure.get_or_insert(failure);
             }

@@ -15,6 +15,7 @@ mod print;
 mod site;
 mod stamp;
 mod token;
+mod wave;
 
 use ask::Ask;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -76,6 +77,16 @@ enum Command {
     /// Those who may operate.
     #[command(subcommand)]
     Operator(operators::OperatorCommand),
+    /// Have hosts fetch before their time.
+    #[command(subcommand)]
+    Wave(wave::WaveCommand),
+    /// Send hosts away from the process that answers, such as before work on its machine, or no more.
+    Drain {
+        /// Whether they are sent away.
+        state: wave::Drain,
+        #[command(flatten)]
+        why: wave::Why,
+    },
     /// How the control plane is.
     Status,
     /// Who you are to the control plane.
@@ -173,6 +184,8 @@ fn run(ask: &Ask, command: Command) -> Result<(), Failure> {
         Command::Policy(command) => policy::run(ask, command),
         Command::Audit(command) => audit::run(ask, command),
         Command::Operator(command) => operators::run(ask, command),
+        Command::Wave(command) => wave::run(ask, command),
+        Command::Drain { state, why } => wave::drain(ask, state, &why),
         Command::Status => operators::status(ask),
         Command::Whoami => operators::whoami(ask),
         Command::Completions { shell } => {

@@ -81,6 +81,12 @@ pub(crate) fn status(ask: &Ask) -> Result<(), Failure> {
         let store = &status["store"];
         let spooling = if store["state"] == "spooling" { format!(" for {} s", store["spooling_seconds"]) } else { String::new() };
         println!("store: {}, {}{spooling}", print::text(store, "kind"), print::text(store, "state"));
+        if let Some(wave) = status["wave"].as_object() {
+            println!("wave for {}: what was issued before {} is fetched anew", wave["hosts"], print::time(&status["wave"], "since"));
+        }
+        if status["draining"] == true {
+            println!("draining: hosts are sent away from this process");
+        }
         println!("{} wait to come back, {} exist twice", status["waiting"], status["clones"]);
     });
     Ok(())

@@ -13,6 +13,8 @@ pub(crate) struct Request<'a> {
     pub(crate) path: &'a str,
     /// Seconds that the credential held is still good.
     pub(crate) held: Option<i64>,
+    /// When it was issued, where another is wanted only if the control plane says so; then a 304 is an empty body.
+    pub(crate) issued: Option<i64>,
     pub(crate) body: Option<&'a str>,
 }
 
@@ -23,22 +25,25 @@ pub(crate) fn exchange<S: Read + Write>(
     request: &Request<'_>,
     stream_failure: fn(&std::io::Error) -> Failure,
 ) -> Result<Vec<u8>, Failure> {
-    let request = text(authority, request);
-    stream.write_all(request.as_bytes()).and_then(|()| stream.flush()).map_err(|error| stream_failure(&error))?;
+    let words = text(authority, request);
+    stream.write_all(words.as_bytes()).and_then(|()| stream.flush()).map_err(|error| stream_failure(&error))?;
     let mut buffer = Buffer { stream, bytes: Vec::new(), failure: stream_failure };
     let head = buffer.head()?;
     // A status that is no success says enough, whatever becomes of the words behind it.
     let body = buffer.body(&head).or_else(|failure| if head.code == 200 { Err(failure) } else { Ok(Vec::new()) })?;
-    judge(&head, body)
+    if head.code == 304 && request.issued.is_some() { Ok(Vec::new()) } else { judge(&head, body) }
 }
 
 fn text(authority: &str, request: &Request<'_>) -> String {
-    let Request { path, held, body } = request;
+    let Request { path, held, issued, body } = request;
     let method = if body.is_some() { "POST" } else { "GET" };
     let version = env!("CARGO_PKG_VERSION");
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: pinnace/{version}\r\nAccept: application/json\r\n");
     if let Some(seconds) = held {
         text += &format!("Pinnace-Held: {seconds}\r\n");
+    }
+    if let Some(issued) = issued {
+        text += &format!("Pinnace-Issued: {issued}\r\n");
     }
     if let Some(body) = body {
         text += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());

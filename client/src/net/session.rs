@@ -57,12 +57,12 @@ impl Session {
 
     /// The body of a 200.
     pub(crate) fn get(&mut self, path: &str) -> Result<Vec<u8>, Failure> {
-        self.send(path, None, None)
+        self.send(&Request { path, held: None, issued: None, body: None })
     }
 
-    /// The body of a 200 to a request that says how long the credential held is good, or to a POST.
-    pub(crate) fn send(&mut self, path: &str, held: Option<i64>, body: Option<&str>) -> Result<Vec<u8>, Failure> {
-        http::exchange(&mut self.stream, &self.authority, &Request { path, held, body }, answer_failure)
+    /// The body of a 200.
+    pub(crate) fn send(&mut self, request: &Request<'_>) -> Result<Vec<u8>, Failure> {
+        http::exchange(&mut self.stream, &self.authority, request, answer_failure)
     }
 
     /// What binds a proof to this connection (RFC 9266).

@@ -3,7 +3,6 @@
 use super::{ControlPlane, Reply, reply};
 use crate::store::Standing;
 use hyper::{Request, StatusCode};
-use std::sync::atomic::Ordering;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -15,7 +14,7 @@ pub(crate) fn answer<B>(plane: &ControlPlane, request: &Request<B>) -> Reply {
     }
     match request.uri().path() {
         "/livez" => reply::text(StatusCode::OK, TEXT, "alive\n".into()),
-        "/readyz" if plane.draining.load(Ordering::Relaxed) => reply::text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".into()),
+        "/readyz" if plane.is_draining() => reply::text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n".into()),
         "/readyz" => match plane.log.standing() {
             Standing::Ready => reply::text(StatusCode::OK, TEXT, "ready\n".into()),
             Standing::Spooling(seconds) => reply::text(StatusCode::OK, TEXT, format!("ready (spooling for {seconds} s)\n")),

@@ -1,6 +1,6 @@
 //! A credential for a host: policy, signature, durable record, answer, in this order.
 
-use super::{ControlPlane, Reply, Visitor, admission, membership::proved, reply};
+use super::{ControlPlane, Reply, Visitor, admission, membership::proved, operators, reply};
 use crate::{
     issuers::program,
     service::{
@@ -14,14 +14,28 @@ use hyper::StatusCode;
 use protocol::{identity::HostId, membership::KeyRequest};
 use std::sync::Arc;
 
+/// What a host wants.
+pub(super) struct Wanted<'a> {
+    /// The credential's name.
+    pub(super) name: &'a str,
+    /// The key that it is to be over.
+    pub(super) key: Option<KeyRequest>,
+    /// When the one was issued that the host holds, if it wants another only where it should have one.
+    pub(super) issued: Option<i64>,
+}
+
 /// Answers the request for one credential.
-pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, name: &str, key: Option<KeyRequest>, now: i64) -> Result<Reply, Box<Reply>> {
+pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, wanted: Wanted<'_>, now: i64) -> Result<Reply, Box<Reply>> {
+    let Wanted { name, key, issued } = wanted;
     let guest = admission::admit(plane, visitor, now)?;
     if let Some(asked) = &key
         && !proved(visitor, "credential", name, &asked.key, &asked.proof)
     {
         let words = ["the credential was not issued", "the proof that the host holds the key does not hold", "report it"];
         return Err(Box::new(reply::refuse(StatusCode::FORBIDDEN, "credential.key-unproven", words)));
+    }
+    if issued.is_some_and(|issued| may_hold(plane, &guest, name, issued, now)) {
+        return Ok(reply::hold());
     }
     let printed = if key.is_none() { ask_program(plane, &guest, name).await? } else { None };
     let Issued { answer, event } = decide_and_sign(plane, &guest, name, (key, printed), now)?;
@@ -32,6 +46,12 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, name: &
     plane.metrics.issued(name);
     tracing::debug!(event = "issued", host = %guest.id, credential = name);
     Ok(reply::json(answer.to_json()))
+}
+
+/// Whether a host may go on with what it was issued then.
+fn may_hold(plane: &ControlPlane, guest: &admission::Guest, name: &str, issued: i64, now: i64) -> bool {
+    let granted = matches!(plane.policy.load().decide(&guest.id, &guest.labels, name), Decision::Granted(_));
+    granted && !operators::current_wave(plane).is_some_and(|wave| wave.wants(&guest.id, &guest.labels, issued, now))
 }
 
 type Fields = Vec<(String, String)>;
@@ -71,7 +91,7 @@ fn decide_and_sign(
     let asked = Asked { host, labels: &guest.labels, credential: name, key, printed, chance, now };
     let keys = plane.keys.load();
     let names = plane.names.load();
-    let makers = Makers { issuer: &plane.issuer, keys: &keys, server: &names };
+    let makers = Makers { issuer: &plane.issuer, keys: &keys, server: &names, check_in_seconds: plane.rules.check_in_seconds };
     waiting_aside(keys.is_slow(), || issue::issue(grant, &asked, &makers)).map_err(|not_issued| Box::new(refusal(host, name, &not_issued)))
 }
 

@@ -1,7 +1,9 @@
 //! What hosts ask: a credential, the signed time, who they are, a certificate.
 
 use super::{
-    ControlPlane, Reply, Visitor, admission, credential, membership, now, reply,
+    ControlPlane, Reply, Visitor, admission,
+    credential::{self, Wanted},
+    membership, now, reply,
     room::{STRANGERS, SentAway},
 };
 use bytes::Bytes;
@@ -35,7 +37,8 @@ where
     };
     let now = now();
     let who = visitor.name(now).unwrap_or(STRANGERS);
-    let _guest = match plane.room.enter(who, held(&request)).await {
+    let issued = number(&request, "pinnace-issued");
+    let _guest = match plane.room.enter(who, number(&request, "pinnace-held").unwrap_or(0).unsigned_abs()).await {
         Ok(guest) => guest,
         Err(SentAway { spread_seconds }) => {
             plane.metrics.sent_away();
@@ -46,9 +49,9 @@ where
     let answered = match call {
         Call::Time(nonce) => time(plane, &nonce, now),
         Call::Whoami => whoami(plane, visitor, now),
-        Call::Credential(name) => credential::answer(plane, visitor, &name, None, now).await,
+        Call::Credential(name) => credential::answer(plane, visitor, Wanted { name: &name, key: None, issued }, now).await,
         Call::KeyCredential(name) => match body(request, patience, KeyRequest::from_json).await {
-            Ok(asked) => credential::answer(plane, visitor, &name, Some(asked), now).await,
+            Ok(asked) => credential::answer(plane, visitor, Wanted { name: &name, key: Some(asked), issued }, now).await,
             Err(refusal) => Err(refusal),
         },
         Call::Identity(purpose) => match body(request, patience, protocol::membership::Request::from_json).await {
@@ -79,10 +82,11 @@ fn decode<B>(request: &Request<B>) -> Result<Call, Box<Reply>> {
     }
 }
 
-/// For how many seconds more the credential held is good, as the host reckons; it decides nothing but who goes first.
-fn held<B>(request: &Request<B>) -> u64 {
-    let text = request.headers().get("pinnace-held").and_then(|value| value.to_str().ok());
-    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+/// What the host says of the credential it holds: for how many seconds more it is good (`Pinnace-Held`), which decides nothing but who
+/// goes first; and when it was issued (`Pinnace-Issued`), where the host wants another only if it should have one.
+fn number<B>(request: &Request<B>, header: &str) -> Option<i64> {
+    let text = request.headers().get(header)?.to_str().ok()?;
+    text.parse().ok().filter(|number| *number >= 0)
 }
 
 fn time(plane: &ControlPlane, nonce: &str, now: i64) -> Result<Reply, Box<Reply>> {

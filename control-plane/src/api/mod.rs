@@ -11,7 +11,7 @@ mod reply;
 mod room;
 mod visitor;
 
-pub(crate) use reply::Reply;
+pub(crate) use reply::{Reply, closing};
 pub(crate) use room::Room;
 pub(crate) use visitor::{Certificate, Standing, Visitor};
 
@@ -25,7 +25,10 @@ use crate::{
 use arc_swap::ArcSwap;
 use std::{
     path::PathBuf,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::{Notify, Semaphore};
@@ -66,9 +69,16 @@ pub(crate) struct ControlPlane {
     pub(crate) metrics: Arc<Metrics>,
     /// Whether the process is about to end.
     pub(crate) draining: AtomicBool,
+    /// Whether an operator wants hosts to look for another process.
+    pub(crate) set_aside: AtomicBool,
 }
 
 impl ControlPlane {
+    /// Whether hosts should look for another process.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed) || self.set_aside.load(Ordering::Relaxed)
+    }
+
     /// Takes in what was changed elsewhere.
     pub(crate) async fn catch_up(&self) {
         let (address, revision) = (self.store.clone(), self.registry.followed());

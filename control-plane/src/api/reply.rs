@@ -28,6 +28,13 @@ pub(super) fn document(body: String, cache_seconds: u32) -> Reply {
     reply
 }
 
+/// A 304: what the host holds is still to be held.
+pub(super) fn hold() -> Reply {
+    let mut reply = Response::new(Full::default());
+    *reply.status_mut() = StatusCode::NOT_MODIFIED;
+    reply
+}
+
 /// Plain words.
 pub(super) fn text(status: StatusCode, content_type: &'static str, body: String) -> Reply {
     typed(status, HeaderValue::from_static(content_type), body)
@@ -91,7 +98,7 @@ fn has_body(headers: &HeaderMap) -> bool {
 }
 
 /// The connection ends with this answer, so that no body is ever waited for.
-pub(super) fn closing(mut reply: Reply) -> Reply {
+pub(crate) fn closing(mut reply: Reply) -> Reply {
     reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     reply
 }

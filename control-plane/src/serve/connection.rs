@@ -75,12 +75,15 @@ pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &Arc<ControlPl
 async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Reply, Infallible> {
     let close = |headers: &HeaderMap| headers.get(header::CONNECTION).is_some_and(|value| value == "close");
     let asked_to_close = close(request.headers());
-    let reply = match desk.door {
+    let mut reply = match desk.door {
         Door::Hosts => api::hosts::answer(desk.plane, desk.visitor, request, desk.patience).await,
         Door::Operators => api::operators::answer(desk.plane, desk.visitor, request, desk.patience).await,
         Door::Public => api::public::answer(desk.plane, &request),
         Door::Admin => api::admin::answer(desk.plane, &request),
     };
+    if desk.door == Door::Hosts && desk.plane.is_draining() {
+        reply = api::closing(reply);
+    }
     if let Some(last) = desk.last {
         last.store(asked_to_close || close(reply.headers()), Ordering::Relaxed);
     }

@@ -108,6 +108,7 @@ pub(crate) fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>), Fa
         programs: Semaphore::new(config.limits.programs as usize),
         metrics,
         draining: AtomicBool::new(false),
+        set_aside: AtomicBool::new(false),
     };
     Ok((plane, writer))
 }

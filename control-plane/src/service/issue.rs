@@ -40,6 +40,8 @@ pub(crate) struct Makers<'a> {
     pub(crate) issuer: &'a str,
     /// The keys in force.
     pub(crate) keys: &'a Ring,
+    /// After how long a host asks whether it should fetch before its time; 0 for never.
+    pub(crate) check_in_seconds: u32,
     /// Whom no certificate may pass for.
     pub(crate) server: &'a ServerNames,
 }
@@ -111,6 +113,7 @@ pub(crate) fn issue(grant: &Grant, asked: &Asked<'_>, makers: &Makers<'_>) -> Re
         expires_in: grant.lifetime_seconds,
         fetch_after,
         fetch_window,
+        check_after: Some(i64::from(makers.check_in_seconds)).filter(|after| (1..fetch_after).contains(after)),
         token_subject,
         token,
         fields,

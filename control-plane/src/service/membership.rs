@@ -25,6 +25,8 @@ pub(crate) struct Rules {
     pub(crate) clones: Clones,
     /// Who decides when a host comes back after its certificate has ended.
     pub(crate) returns: Returns,
+    /// After how long a host whose credential is fresh asks whether it should fetch all the same; 0 for never.
+    pub(crate) check_in_seconds: u32,
     /// The labels of hosts that come in by another CA's certificate.
     pub(crate) foreign_labels: Labels,
 }
@@ -36,6 +38,7 @@ impl Default for Rules {
             unregistered: Unregistered::Adopt,
             clones: Clones::Alarm,
             returns: Returns::Auto,
+            check_in_seconds: 0,
             foreign_labels: Labels::new(),
         }
     }

@@ -9,5 +9,6 @@ pub(crate) mod pattern;
 pub(crate) mod policy;
 mod schedule;
 pub(crate) mod token;
+pub(crate) mod wave;
 
 pub(crate) use policy::{Decision, Policy, RawPolicy};

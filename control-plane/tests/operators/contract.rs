@@ -18,6 +18,9 @@ fn changes(token: &str) -> Vec<(&'static str, Value)> {
         ("hosts/register", json!({"name": "db-1", "key": "07".repeat(32), "labels": {"role": "db"}})),
         ("hosts/change", json!({"names": ["web-1"], "action": "label", "labels": {"role": "db"}})),
         ("policy/apply", json!({"text": POLICY, "on": 1})),
+        ("wave/start", json!({"hosts": "web-*", "with_labels": {"role": "db"}, "per_second": 10})),
+        ("wave/stop", json!({})),
+        ("drain", json!({"on": true})),
         ("operators/ban", json!({"name": "ann"})),
     ]
 }

@@ -12,3 +12,4 @@ mod policy;
 mod rig;
 mod roles;
 mod shape;
+mod waves;

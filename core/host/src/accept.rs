@@ -117,6 +117,7 @@ mod tests {
             expires_in: lifetime,
             fetch_after: 0,
             fetch_window: 0,
+            check_after: None,
             token_subject: None,
             token: String::new(),
             fields: vec![("k".into(), "v".into())],

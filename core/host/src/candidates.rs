@@ -20,7 +20,7 @@ pub fn stable_hash(parts: &[&str]) -> u64 {
 #[must_use]
 pub fn order(host: &str, addresses: &[IpAddr]) -> Vec<IpAddr> {
     let mut ranked: Vec<IpAddr> = addresses.to_vec();
-    ranked.sort_by_key(|address| stable_hash(&[host, &alloc::format!("{address}")]));
+    ranked.sort_unstable_by_key(|address| stable_hash(&[host, &alloc::format!("{address}")]));
     ranked.dedup();
     let (mut first, mut second): (Vec<IpAddr>, Vec<IpAddr>) = ranked.iter().partition(|address| address.is_ipv6());
     if ranked.first().is_some_and(IpAddr::is_ipv4) {
@@ -34,7 +34,9 @@ pub fn order(host: &str, addresses: &[IpAddr]) -> Vec<IpAddr> {
 #[must_use]
 pub fn order_endpoints(host: &str, endpoints: &[Endpoint]) -> Vec<usize> {
     let mut indices: Vec<usize> = (0..endpoints.len()).collect();
-    indices.sort_by_key(|index| endpoints.get(*index).map(|endpoint| stable_hash(&[host, &endpoint.host, &alloc::format!("{}", endpoint.port)])));
+    indices.sort_unstable_by_key(|index| {
+        endpoints.get(*index).map(|endpoint| stable_hash(&[host, &endpoint.host, &alloc::format!("{}", endpoint.port)]))
+    });
     indices
 }
 

@@ -43,6 +43,15 @@ pub fn next_fetch_after(answer: &Answer, host: &str) -> i64 {
     answer.fetch_after.saturating_add(place).min(answer.expires_in)
 }
 
+/// Whether the control plane is to be asked if a credential that is not due should be fetched all the same: so long after it came,
+/// and after it was asked last.
+#[must_use]
+pub fn is_check_due(held: &Held, checked_at: i64, now: i64) -> bool {
+    let Some(after) = held.answer.check_after else { return false };
+    // A clock that stepped back makes it sooner.
+    !(0..after).contains(&now.saturating_sub(held.received_at.max(checked_at)))
+}
+
 /// Seconds until the credential ends, by this host's own clock; `None` when that clock has stepped back behind the delivery.
 #[must_use]
 pub fn remaining(held: &Held, now: i64) -> Option<i64> {
@@ -66,6 +75,7 @@ mod tests {
             expires_in: 3600,
             fetch_after: 1800,
             fetch_window: 360,
+            check_after: None,
             token_subject: None,
             token: "".into(),
             fields: vec![("k".into(), "v".into())],

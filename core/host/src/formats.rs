@@ -166,6 +166,7 @@ mod tests {
             expires_in: 3600,
             fetch_after: 0,
             fetch_window: 0,
+            check_after: None,
             token_subject: None,
             token: "a.b.c".into(),
             fields: vec![],

@@ -51,6 +51,8 @@ pub struct Memory {
     pub clock_skew: i64,
     /// When this host last tried to renew its certificate, in its own seconds.
     pub renewal_tried_at: i64,
+    /// When the control plane was last asked whether what is fresh should be fetched, in this host's own seconds.
+    pub checked_at: i64,
     /// Credentials that are held and not yet handed over everywhere.
     pub pending: Vec<String>,
 }
@@ -76,6 +78,7 @@ impl Memory {
             ("last_success_at", self.last_success_at.into()),
             ("clock_skew", self.clock_skew.into()),
             ("renewal_tried_at", self.renewal_tried_at.into()),
+            ("checked_at", self.checked_at.into()),
             ("pending", Value::Array(self.pending.iter().map(|name| name.as_str().into()).collect())),
         ])
         .to_string()
@@ -92,8 +95,9 @@ impl Memory {
             last_code: value.get("last_code")?.as_str()?.to_string(),
             last_success_at: value.get("last_success_at")?.as_i64()?,
             clock_skew: value.get("clock_skew")?.as_i64()?,
-            // Files of a release that knew no renewal have none.
+            // Files of releases that knew neither have none.
             renewal_tried_at: value.get("renewal_tried_at").and_then(Value::as_i64).unwrap_or(0),
+            checked_at: value.get("checked_at").and_then(Value::as_i64).unwrap_or(0),
             pending: value.get("pending")?.as_array()?.iter().filter_map(Value::as_str).map(ToString::to_string).collect(),
         })
     }

@@ -29,6 +29,8 @@ pub struct Answer {
     pub fetch_after: i64,
     /// Seconds over which a fleet spreads that fetch.
     pub fetch_window: i64,
+    /// After how many seconds the host asks whether it should fetch all the same; never if there is none.
+    pub check_after: Option<i64>,
     /// The token's own `sub`, where policy gives it another than [`Answer::subject`].
     pub token_subject: Option<String>,
     /// The token of a `jwt`; empty for other kinds.
@@ -119,6 +121,9 @@ impl Answer {
         let (credential, kind, subject) = (Quoted(&self.credential), Quoted(self.kind.name()), Quoted(&self.subject));
         write!(out, r#"{{"version":1,"credential":{credential},"kind":{kind},"subject":{subject},"issued_at":{issued_at},"#)?;
         write!(out, r#""expires_at":{expires_at},"expires_in":{expires_in},"fetch_after":{fetch_after},"fetch_window":{fetch_window},"#)?;
+        if let Some(after) = self.check_after {
+            write!(out, r#""check_after":{after},"#)?;
+        }
         if self.kind == Kind::Jwt {
             if let Some(subject) = &self.token_subject {
                 write!(out, r#""token_subject":{},"#, Quoted(subject))?;
@@ -153,6 +158,7 @@ impl Answer {
             expires_in: number("expires_in")?,
             fetch_after: number("fetch_after")?,
             fetch_window: number("fetch_window")?,
+            check_after: value.get("check_after").map(|_| number("check_after")).transpose()?,
             token_subject: value.get("token_subject").map(|_| text("token_subject")).transpose()?,
             token: if kind == Kind::Jwt { text("token")? } else { String::new() },
             fields: if kind == Kind::Jwt { Vec::new() } else { fields(&value)? },
@@ -189,6 +195,7 @@ mod tests {
             expires_in: 60,
             fetch_after: 30,
             fetch_window: 6,
+            check_after: None,
             token_subject: None,
             token: "a.b.c".into(),
             fields: vec![],

@@ -27,6 +27,7 @@ pub fn good(issued_in: i64) -> Answer {
         expires_in: LIFETIME,
         fetch_after: 0,
         fetch_window: 0,
+        check_after: None,
         token_subject: None,
         token: token(HOST, issued_at + LIFETIME),
         fields: Vec::new(),

@@ -32,6 +32,7 @@ pub struct Call {
 struct Seen {
     connections: AtomicUsize,
     requests: Mutex<Vec<String>>,
+    heads: Mutex<Vec<String>>,
 }
 
 /// A listener that lives as long as the test program.
@@ -75,6 +76,12 @@ impl Peer {
         self.seen.connections.load(Ordering::SeqCst)
     }
 
+    /// The head of every request that was read, in order.
+    #[must_use]
+    pub fn heads(&self) -> Vec<String> {
+        self.seen.heads.lock().expect("no script panics here").clone()
+    }
+
     /// The first line of every request that was read, in order.
     #[must_use]
     pub fn requests(&self) -> Vec<String> {
@@ -89,6 +96,7 @@ impl Call {
     /// When the connection ends first.
     pub fn request(&self, from: &mut impl Read) -> io::Result<String> {
         let head = read_head(from)?;
+        self.seen.heads.lock().expect("no script panics here").push(head.clone());
         let line = head.lines().next().unwrap_or_default().to_owned();
         self.seen.requests.lock().expect("no script panics here").push(line.clone());
         Ok(line)

@@ -3,6 +3,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a case that panics has failed, which is right")]
 
+mod check_in;
 mod clock;
 mod dns;
 mod doctor;

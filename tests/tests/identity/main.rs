@@ -11,6 +11,7 @@ mod peer;
 mod real;
 mod renewal;
 mod verifier;
+mod waves;
 
 use std::sync::Arc;
 

@@ -11,6 +11,9 @@ mod policy;
 mod role;
 mod status;
 mod tokens;
+mod wave;
+
+pub(super) use wave::current as current_wave;
 
 use super::{ControlPlane, Reply, Standing, Visitor, now, reply};
 use crate::store::{Change, NotWritten, audit::Event};
@@ -80,6 +83,9 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
             "Where the audit log ends, signed; they stand behind an export's last record",
             audit::checkpoints,
         ),
+        post("/v1/operators/wave/start", Operator, "Has hosts fetch before their time, so many a second", wave::start),
+        post("/v1/operators/wave/stop", Operator, "Leaves hosts to their own time again", wave::stop),
+        post("/v1/operators/drain", Operator, "Sends hosts away from the process that answers, or no more", wave::drain),
         post("/v1/operators/operators/ban", Admin, "Lets an operator in no more, or again", status::ban),
     ]
 });

@@ -3,6 +3,7 @@
 use super::{
     Answer, Desk, invalid,
     model::{BanOperator, StatusView, StoreView, Touched, WhoamiView},
+    wave,
 };
 use crate::{
     api::{ControlPlane, now},
@@ -11,7 +12,7 @@ use crate::{
     store::{Address, Change, Kind, Standing},
 };
 use protocol::identity::is_name;
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::collections::BTreeMap;
 
 /// Who asks.
 pub(super) async fn whoami(desk: Desk) -> Answer<WhoamiView> {
@@ -34,7 +35,8 @@ pub(super) async fn status(desk: Desk) -> Answer<StatusView> {
         waiting: all.iter().filter(|(_, known)| known.value.approval == Approval::Waiting).count(),
         clones: all.iter().filter(|(_, known)| known.value.clone_seen.is_some()).count(),
         store: store(&desk.plane),
-        draining: desk.plane.draining.load(Ordering::Relaxed),
+        draining: desk.plane.is_draining(),
+        wave: wave::view(&desk.plane),
         time: now(),
     })
 }

@@ -5,12 +5,14 @@ mod hosts;
 mod policy;
 mod status;
 mod tokens;
+mod wave;
 
 pub(crate) use audit::*;
 pub(crate) use hosts::*;
 pub(crate) use policy::*;
 pub(crate) use status::*;
 pub(crate) use tokens::*;
+pub(crate) use wave::*;
 
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -21,6 +21,8 @@ pub(crate) struct StatusView {
     pub(crate) store: StoreView,
     /// Whether this process is about to end.
     pub(crate) draining: bool,
+    /// Hosts that are to fetch before their time.
+    pub(crate) wave: Option<super::WaveView>,
     /// The control plane's time, seconds since 1970.
     pub(crate) time: i64,
 }
