@@ -10,6 +10,8 @@ use tests::evil::rows;
 
 use protocol::answer::Answer;
 
+type Row = (&'static str, fn(&Ground) -> Script);
+
 /// A good answer that is not due for long, and asks to be asked about after a second.
 fn fresh() -> Answer {
     Answer { fetch_after: 3_000, check_after: Some(1), ..good(-10) }
@@ -30,7 +32,7 @@ fn asking(script: impl Fn(&Ground) -> Script) -> (Ground, Peer, Vec<u8>) {
 
 #[test]
 fn whatever_comes_the_fresh_credential_stays_and_the_run_is_a_success() {
-    let rows: [(&str, fn(&Ground) -> Script); 10] = [
+    let rows: [Row; 10] = [
         ("still good", |ground| ground.saying(&http("304 Not Modified", "", ""))),
         ("nothing", |ground| ground.saying(&ok(""))),
         ("no credential", |ground| ground.saying(&ok("{}"))),
