@@ -1,12 +1,13 @@
 //! A key that a host makes for a credential, and the request that proves it.
 
-use crate::rig::{Reply, Server};
+use crate::rig::{Domain, Reply, Server, eventually};
 use aws_lc_rs::{
     encoding::AsBigEndian,
     signature::{Ed25519KeyPair, KeyPair},
 };
 use protocol::{
     answer::Answer,
+    json::Value,
     membership::{BINDING_BYTES, BINDING_LABEL, Identity, KeyRequest, PublicKey, Purpose, Request, proof_message},
 };
 use rustls::{ClientConnection, StreamOwned};
@@ -14,6 +15,7 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     path::Path,
+    thread,
 };
 
 type Stream = StreamOwned<ClientConnection, TcpStream>;
@@ -71,6 +73,14 @@ impl Key {
         self.0.sign(message.as_bytes()).as_ref().to_vec()
     }
 
+    /// The answer to a host that comes in with a token.
+    pub(crate) fn enrolled(&self, server: &Server, host: &str, token: &str) -> Reply {
+        let mut stream = server.connect_as_nobody();
+        let proof = self.proof(&mut stream, Purpose::Enroll.name(), host);
+        let body = Request { host: host.into(), key: self.public(), proof, token: Some(token.into()) }.to_json();
+        post(stream, Purpose::Enroll.path(), &body)
+    }
+
     /// A host's certificate over this key, by the one it has; key and certificate, PEM.
     pub(crate) fn renewed(&self, server: &Server, identity: &Path, host: &str) -> String {
         let mut stream = server.connect(identity);
@@ -95,4 +105,28 @@ fn post(mut stream: Stream, path: &str, body: &str) -> Reply {
 /// A field of an answer.
 pub(crate) fn field<'a>(answer: &'a Answer, name: &str) -> &'a str {
     answer.fields.iter().find_map(|(key, text)| (key == name).then_some(text.as_str())).unwrap()
+}
+
+/// Two hosts spend one token at the same moment, again and again, each at its own process.
+pub(crate) fn one_token_lets_one_in(domain: &Domain, [one, two]: [&Server; 2]) {
+    let admin = domain.path("operators/admin.pem");
+    for round in 0..12 {
+        let made = one.operate(&admin, "/v1/operators/tokens/create", Some(r#"{"hosts":"*","ttl_seconds":600,"reason":"a test"}"#));
+        let token = made.text("token");
+        assert!(!token.is_empty(), "{made:?}");
+        let name = made.text("name");
+        eventually("the token on the other replica", || two.operate(&admin, "/v1/operators/tokens", None).body.contains(&name));
+        let outcomes: Vec<u16> = thread::scope(|scope| {
+            let come = |server, host: &'static str| {
+                let token = token.clone();
+                scope.spawn(move || Key::new().enrolled(server, &format!("{host}-{round}"), &token).status)
+            };
+            let both = [come(one, "web"), come(two, "db")];
+            both.into_iter().map(|come| come.join().unwrap()).collect()
+        });
+        let let_in = outcomes.iter().filter(|status| **status == 200).count();
+        assert_eq!(let_in, 1, "round {round}: {outcomes:?}");
+    }
+    let enrolled = domain.records().iter().filter(|record| record.get("event").and_then(Value::as_str) == Some("enrolled")).count();
+    assert_eq!(enrolled, 12);
 }

@@ -4,6 +4,7 @@
 mod crash;
 mod credentials;
 mod drill;
+mod enrol;
 mod go;
 mod hostile;
 mod hsm;
@@ -15,4 +16,5 @@ mod rig;
 mod ssh;
 mod tls;
 mod tokens;
+mod traffic;
 mod x509;

@@ -3,7 +3,8 @@
 use protocol::json::{self, Value};
 use rcgen::{CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType};
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    ClientConfig, ClientConnection, ConfigBuilder, RootCertStore, StreamOwned,
+    client::WantsClientCert,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use std::{
@@ -227,7 +228,16 @@ impl Server {
 
     /// A TLS connection of our own to the host listener.
     pub(crate) fn connect(&self, identity: &Path) -> StreamOwned<ClientConnection, TcpStream> {
-        let connection = ClientConnection::new(self.tls(identity), "cp.example.org".try_into().unwrap()).unwrap();
+        self.connect_with(self.tls(identity))
+    }
+
+    /// The same without a certificate.
+    pub(crate) fn connect_as_nobody(&self) -> StreamOwned<ClientConnection, TcpStream> {
+        self.connect_with(Arc::new(self.trusting().with_no_client_auth()))
+    }
+
+    fn connect_with(&self, tls: Arc<ClientConfig>) -> StreamOwned<ClientConnection, TcpStream> {
+        let connection = ClientConnection::new(tls, "cp.example.org".try_into().unwrap()).unwrap();
         let stream = TcpStream::connect(&self.hosts).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
         StreamOwned::new(connection, stream)
@@ -235,16 +245,17 @@ impl Server {
 
     /// What such a connection is made with.
     pub(crate) fn tls(&self, identity: &Path) -> Arc<ClientConfig> {
+        let chain = CertificateDer::pem_file_iter(identity).unwrap().map(Result::unwrap).collect();
+        Arc::new(self.trusting().with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(identity).unwrap()).unwrap())
+    }
+
+    fn trusting(&self) -> ConfigBuilder<ClientConfig, WantsClientCert> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(&self.ca).unwrap()).unwrap();
-        let chain = CertificateDer::pem_file_iter(identity).unwrap().map(Result::unwrap).collect();
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
-            .with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(identity).unwrap())
-            .unwrap();
-        Arc::new(config)
     }
 
     /// Kills it; gives what it logged after it began to listen.

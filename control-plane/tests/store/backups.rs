@@ -3,9 +3,9 @@
 use crate::{
     postgres::Postgres,
     rig::{Domain, Server, eventually},
+    traffic::chain_holds,
 };
-use aws_lc_rs::digest::{SHA256, digest};
-use protocol::{audit, json::Value};
+use protocol::json::Value;
 use rusqlite::Connection;
 use std::{fs, path::Path, process::Output, thread, time::Duration};
 
@@ -19,13 +19,6 @@ fn ordered(server: &Server, domain: &Domain, path: &str, asked: &str) -> String 
 
 fn words(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
-}
-
-/// Every writer's records follow from each other, up to what its checkpoint signs and beyond.
-fn holds(domain: &Domain) {
-    let lines = domain.audit_lines();
-    let seal: audit::Seal = |before, bytes| digest(&SHA256, &[before.as_slice(), bytes].concat()).as_ref().try_into().unwrap();
-    assert!(audit::follow(lines.iter().map(String::as_str), seal).is_ok(), "{lines:?}");
 }
 
 /// A domain with a banned host, a token that nobody has spent, and a backup taken while credentials are issued.
@@ -63,7 +56,7 @@ fn restored(domain: &Domain) {
     assert_eq!(server.curl(&domain.host("web-2"), "/v1/credentials/db", &[]).text("code"), "identity.banned");
     let tokens = server.operate(&domain.path("operators/admin.pem"), "/v1/operators/tokens", None).body;
     assert!(tokens.contains("\"tokens\":[]"), "{tokens}");
-    holds(domain);
+    chain_holds(domain);
     let records = domain.records();
     assert!(records.iter().any(|record| record.get("event").and_then(Value::as_str) == Some("restored")));
 }
@@ -103,7 +96,7 @@ fn a_store_moves_from_a_file_to_postgresql_and_back_with_all_it_holds() {
     assert!(restore.status.success(), "{}", words(&restore));
     let events = |records: &[Value]| records.iter().filter(|record| record.get("event").is_some()).count();
     assert_eq!(events(&domain.records()), events(&records) + 1, "and the record of this restore");
-    holds(&domain);
+    chain_holds(&domain);
 }
 
 #[test]
@@ -155,5 +148,5 @@ fn a_file_of_version_1_is_brought_up_to_date_with_all_its_records() {
     let texts = |name: &str| issued.iter().map(|record| record.get(name).and_then(Value::as_str).unwrap().to_string()).collect::<Vec<_>>();
     assert_eq!(texts("host"), ["web-1", "web-2", "web-1"]);
     assert_eq!(texts("jti")[..2], ["aa", "bb"]);
-    holds(&domain);
+    chain_holds(&domain);
 }

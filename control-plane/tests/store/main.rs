@@ -4,7 +4,13 @@
 
 mod away;
 mod backups;
+mod crash;
+#[path = "../serve/keyed.rs"]
+mod keyed;
 mod postgres;
 mod replicas;
 #[path = "../serve/rig.rs"]
 mod rig;
+mod shared;
+#[path = "../serve/traffic.rs"]
+mod traffic;

@@ -35,6 +35,30 @@ impl Postgres {
         self.control(&["stop", "-m", "immediate"]);
     }
 
+    /// Its processes keep their connections and do nothing.
+    pub(crate) fn halt(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let master = fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let master = master.lines().next().unwrap().to_string();
+        let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap();
+        for process in children.split_whitespace().chain([master.as_str()]) {
+            // One that has ended meanwhile needs no signal.
+            let _ = Command::new("kill").args([&format!("-{name}"), process]).status();
+        }
+    }
+
+    /// As `pinnaced init --postgres` takes it.
+    pub(crate) fn address(&self) -> String {
+        format!("host={} user=pinnaced dbname=postgres", self.dir.display())
+    }
+
     fn control(&self, arguments: &[&str]) {
         let ended = as_somebody(&tool("pg_ctl")).arg("-s").arg("-D").arg(self.data()).args(arguments).status().unwrap();
         assert!(ended.success(), "pg_ctl {arguments:?}");
@@ -48,7 +72,7 @@ impl Postgres {
     pub(crate) fn keep(&self, domain: &Domain, spool_minutes: u32) {
         let path = domain.path("pinnaced.toml");
         let text = fs::read_to_string(&path).unwrap();
-        let store = format!("\n[store]\npostgres = \"host={} user=pinnaced dbname=postgres\"\nspool_minutes = {spool_minutes}\n", self.dir.display());
+        let store = format!("\n[store]\npostgres = {:?}\nspool_minutes = {spool_minutes}\n", self.address());
         fs::write(path, text + &store).unwrap();
     }
 }
