@@ -17,7 +17,7 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 use tokio::signal::unix::Signal;
@@ -185,7 +185,7 @@ impl Watch {
         if taken.as_ref().is_some_and(|taken| *taken.value == print) {
             return Ok(());
         }
-        compile(&text, self.folder())?;
+        compile(&text, &plane.secrets)?;
         let setting = Change { kind: Kind::Setting, name: TAKEN_IN.into(), on: taken.map_or(0, |taken| taken.revision), body: Some(print) };
         let by = (self.files.policy.display().to_string(), "the file was written".to_string());
         match apply_policy(plane, text, by, None, vec![setting]).await {
@@ -198,20 +198,23 @@ impl Watch {
     fn put_policy_in_force(&mut self, plane: &ControlPlane) -> Result<(), Failure> {
         let Some(known) = plane.registry.other(Kind::Policy, CURRENT) else { return Ok(()) };
         self.policy_revision = known.revision;
-        let Some(version) = current_policy(plane) else { return Ok(()) };
-        let Compiled { policy, secrets } = compile(&version.text, self.folder())?;
-        self.secrets = secrets;
-        plane.policy.store(Arc::new(policy));
-        plane.metrics.policy_in_force(version.number);
+        self.secrets = put_policy_in_force(plane)?;
         Ok(())
-    }
-
-    fn folder(&self) -> &Path {
-        self.files.policy.parent().unwrap_or(Path::new("."))
     }
 }
 
-/// The policy in force.
+/// Puts the policy on record in force here; gives the secret files it names.
+pub(crate) fn put_policy_in_force(plane: &ControlPlane) -> Result<Vec<PathBuf>, Failure> {
+    // One at a time, so that an older one never replaces a newer one.
+    let _turn = plane.policy_turn.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(version) = current_policy(plane) else { return Ok(Vec::new()) };
+    let Compiled { policy, secrets } = compile(&version.text, &plane.secrets)?;
+    plane.policy.store(Arc::new(policy));
+    plane.metrics.policy_in_force(version.number);
+    Ok(secrets)
+}
+
+/// The policy on record.
 pub(crate) fn current_policy(plane: &ControlPlane) -> Option<PolicyVersion> {
     let known = plane.registry.other(Kind::Policy, CURRENT)?;
     serde_json::from_str(&known.value).ok()

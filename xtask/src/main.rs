@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod dist;
+mod fuzz;
 mod layers;
 mod load;
 mod postgres;
@@ -22,6 +23,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   size    the stamped client's size and crate count against their limits
   bench   [client|server]: the client and the server beside their peers
   load    [--hosts N] [--within SECONDS]: a fleet that comes back all at once
+  fuzz    [SECONDS]: every fuzz target, beginning with its corpus
   layers  who imports whom, and which crates the client is made of";
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         "size" => dist::size(),
         "bench" => bench::run(&env::args().skip(2).collect::<Vec<_>>()),
         "load" => load::run(&env::args().skip(2).collect::<Vec<_>>()),
+        "fuzz" => fuzz::run(&env::args().skip(2).collect::<Vec<_>>()),
         "layers" => layers::run(),
         _ => Err(USAGE.to_owned()),
     };

@@ -26,7 +26,7 @@ use arc_swap::ArcSwap;
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
@@ -43,6 +43,8 @@ pub(crate) struct ControlPlane {
     pub(crate) rules: Rules,
     /// The policy snapshot; replaced whole by a change.
     pub(crate) policy: ArcSwap<Policy>,
+    /// Held by whoever replaces it.
+    pub(crate) policy_turn: Mutex<()>,
     /// The hosts, tokens and keys on record.
     pub(crate) registry: Registry,
     /// The keys in force; replaced whole by a change.

@@ -165,6 +165,7 @@ impl Drop for Guest {
 mod tests {
     use super::*;
 
+    /// SPIRE #4490: a burst of reconnecting agents ran the server out of memory.
     #[tokio::test(start_paused = true)]
     async fn whose_credential_ends_first_goes_first_and_who_has_most_time_is_sent_away() {
         let room = Room::new(1, 2);
@@ -193,6 +194,7 @@ mod tests {
         assert_eq!(room.lock().free, 1);
     }
 
+    /// SPIRE #4265: limits by address hurt whoever is behind one.
     #[tokio::test(start_paused = true)]
     async fn one_host_gets_no_more_than_its_share_and_waits_for_some_seconds_at_most() {
         let room = Room::new(TURNS_PER_HOST, 8);

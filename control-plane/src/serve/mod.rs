@@ -24,7 +24,7 @@ use std::{
     io,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -95,6 +95,7 @@ pub(crate) fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>), Fa
         issuer: config.issuer.clone(),
         rules: config.hosts.clone(),
         policy: ArcSwap::from_pointee(Policy::default()),
+        policy_turn: Mutex::default(),
         registry: Registry::default(),
         keys: ArcSwap::default(),
         source: Source::new(&config.folder, config.pkcs11.clone()),

@@ -191,6 +191,26 @@ mod tests {
         Guard::new(roots(ours), roots(foreign), &Arc::new(rustls::crypto::aws_lc_rs::default_provider())).unwrap()
     }
 
+    /// A certificate over an RSA key of that size; nobody has made its private half.
+    fn with_rsa_key(bits: usize) -> CertificateDer<'static> {
+        use rcgen::PublicKeyData;
+        struct Key(Vec<u8>);
+        impl PublicKeyData for Key {
+            fn der_bytes(&self) -> &[u8] {
+                &self.0
+            }
+            fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+                &rcgen::PKCS_RSA_SHA256
+            }
+        }
+        // RFC 8017 appendix A.1.1: SEQUENCE of modulus and exponent.
+        let length = |length: usize| [vec![0x82], u16::try_from(length).unwrap().to_be_bytes().to_vec()].concat();
+        let number = [vec![0], vec![0xff; bits / 8]].concat();
+        let body = [vec![2], length(number.len()), number, vec![2, 3, 1, 0, 1]].concat();
+        let key = Key([vec![0x30], length(body.len()), body].concat());
+        rcgen::CertificateParams::default().signed_by(&key, &ca()).unwrap().der().clone()
+    }
+
     #[test]
     fn what_a_certificate_is_worth() {
         let (ours, foreign, nobody) = (ca(), ca(), ca());
@@ -207,6 +227,7 @@ mod tests {
         }
     }
 
+    /// SPIRE: long chains and huge RSA keys burn CPU.
     #[test]
     fn long_chains_and_junk_are_refused_before_any_signature() {
         let ours = ca();
@@ -217,5 +238,36 @@ mod tests {
         assert!(verify(&good, &vec![good.clone(); CHAIN_MAX]).is_err());
         assert!(verify(&CertificateDer::from(vec![0; 100]), &[]).is_err());
         assert!(verify(&CertificateDer::from(vec![0; CERTIFICATE_BYTES_MAX + 1]), &[]).is_err());
+        assert!(verify(&with_rsa_key(RSA_BITS_MAX), &[]).is_ok());
+        assert!(verify(&with_rsa_key(RSA_BITS_MAX + 8), &[]).is_err());
+    }
+
+    /// Whatever is changed in a certificate, reading it ends, and its bearer is not one of ours.
+    #[test]
+    fn no_changed_certificate_is_read_wrongly_or_believed() {
+        let ours = ca();
+        let guard = guard(&ours, &ca());
+        let (good, now) = (leaf(&ours), crate::api::now());
+        let mut chance = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut dice = |sides: usize| {
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(chance >> 33).unwrap() % sides
+        };
+        for _ in 0..50_000 {
+            let mut bytes = good.to_vec();
+            for _ in 0..=dice(4) {
+                let at = dice(bytes.len());
+                match dice(4) {
+                    0 => bytes[at] = u8::try_from(dice(256)).unwrap(),
+                    1 => bytes[at] ^= 1 << dice(8),
+                    2 => drop(bytes.drain(at..(at + dice(8)).min(bytes.len()))),
+                    _ => bytes.insert(at, u8::try_from(dice(256)).unwrap()),
+                }
+            }
+            let changed = CertificateDer::from(bytes);
+            let passes = guard.verify_client_cert(&changed, &[], UnixTime::now()).is_ok();
+            let worth = guard.judge(std::slice::from_ref(&changed), now).map(|certificate| certificate.standing_at(now));
+            assert!(changed == good || worth != Some(Standing::Ours), "{passes} {changed:?}");
+        }
     }
 }

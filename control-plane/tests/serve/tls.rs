@@ -21,6 +21,7 @@ fn nobody_without_a_certificate_of_this_ca_gets_to_ask() {
     assert_eq!(old.status, 0, "TLS 1.1 was let in: {}", old.complaint);
 }
 
+/// SPIRE #6715: resumption skipped the check of the chain.
 #[test]
 fn key_exchange_is_the_hybrid_and_no_ticket_is_handed_out() {
     let domain = Domain::new();

@@ -9,7 +9,7 @@ use std::{thread, time::Duration};
 
 const TOKEN: &str = r#"{"hosts":"web-*","ttl_seconds":600,"reason":"test"}"#;
 
-/// Credentials go on, changes wait, and afterwards each credential is on record once, in an unbroken chain.
+/// Vault #18943: a blocked audit disk stopped service. Credentials go on, changes wait, and afterwards each credential is on record once, in an unbroken chain.
 #[test]
 fn with_the_database_away_credentials_go_on_and_are_on_record_once_it_is_back() {
     let (postgres, domain) = (Postgres::start(), Domain::new());

@@ -128,6 +128,7 @@ mod tests {
         accept(answer.to_json().as_bytes(), "db", HOST, held).err().map(|rejected| rejected.reason)
     }
 
+    /// AWS roles-anywhere helper #200: empty credentials were served as a success.
     #[test]
     fn empty_credentials_served_as_success_never_replace_a_good_one() {
         let empty = Answer { fields: vec![], ..secret(100, 60) };

@@ -57,6 +57,7 @@ fn a_directory_at_the_target_is_neither_replaced_nor_entered() {
     assert_eq!(temporaries(&rig), [""; 0]);
 }
 
+/// spiffe-helper #422: the mode was set at creation only, and readers saw half.
 #[test]
 fn mode_and_owner_are_as_the_site_says_whatever_was_there() {
     let numbers = root("giving a file to another owner");

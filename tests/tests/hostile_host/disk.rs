@@ -25,6 +25,7 @@ fn sweep(rig: &Rig, folder: &str, look: impl Fn(&tests::rig::Outcome, &std::path
     }
 }
 
+/// The AWS credential helper truncated in place and ignored the error of its flush.
 #[test]
 fn a_full_delivery_disk_keeps_the_old_credential() {
     if !root("a full tmpfs") {
@@ -48,6 +49,7 @@ fn a_full_delivery_disk_keeps_the_old_credential() {
     });
 }
 
+/// acme.sh #7247, caddy #4897: a full disk emptied the configuration.
 #[test]
 fn a_full_state_disk_never_costs_the_credential_that_is_there() {
     if !root("a full tmpfs") {

@@ -130,6 +130,7 @@ fn a_renewal_that_stands_still_leaves_the_runs_outcome_even_to_the_watchdog() {
     assert_eq!((event["outcome"].as_str(), event["identity"].as_str()), (Some("delivered"), Some("failed: run.deadline")));
 }
 
+/// wazuh #38440: a skewed clock, a 401, and enrolment without end.
 #[test]
 fn a_clock_triggers_neither_enrolment_nor_renewal() {
     let ground = Ground::simple();

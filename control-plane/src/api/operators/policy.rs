@@ -142,7 +142,11 @@ pub(super) async fn apply(desk: Desk, asked: ApplyPolicy) -> Answer<PolicyApplie
     }
     let by = (desk.operator.to_string(), asked.reason.trim().to_string());
     match reload::apply_policy(&desk.plane, asked.text, by, Some(asked.on), Vec::new()).await {
-        Ok(number) => Ok(PolicyApplied { version: 1, number, touched, dry_run: false }),
+        Ok(number) => {
+            // It compiled a moment ago. Where a file has gone since, the watch says so and tries again.
+            let _ = aside(|| reload::put_policy_in_force(&desk.plane));
+            Ok(PolicyApplied { version: 1, number, touched, dry_run: false })
+        }
         Err(NotWritten::Conflict) => Err(overtaken()),
         Err(not_written) => Err(Box::new(crate::api::credential::unrecorded(not_written))),
     }

@@ -32,6 +32,7 @@ fn a_renewal_takes_over_when_the_host_comes_with_it_and_not_before() {
     assert_eq!((again.key, again.next_key), (Some(key(1)), Some(key(2))), "a lost answer is asked for again");
 }
 
+/// teleport #52021: one stale counter locked all. Here it is the host's own affair, and said once.
 #[test]
 fn a_superseded_key_is_an_alarm_once_and_a_quarantine_where_asked() {
     let host = known(2, 20);
@@ -46,6 +47,7 @@ fn a_superseded_key_is_an_alarm_once_and_a_quarantine_where_asked() {
 }
 
 /// teleport #69325: a restored database locks all.
+/// teleport #69325: a restored database locked all.
 #[test]
 fn a_restored_database_locks_nobody_out() {
     let rules = Rules { clones: Clones::Quarantine, ..Rules::default() };
@@ -57,6 +59,7 @@ fn a_restored_database_locks_nobody_out() {
     assert_eq!(see(None, &shown(2, 20), &closed).served, Err(Refused::Unregistered));
 }
 
+/// SPIRE 1.14: a join token was accepted twice.
 #[test]
 fn a_token_lets_one_host_in_once_and_replaces_no_other_hosts_key() {
     let rules = Rules::default();
