@@ -16,6 +16,7 @@ pub mod json;
 pub mod membership;
 pub mod reason;
 pub mod refusal;
+pub mod release;
 pub mod site;
 pub mod time;
 

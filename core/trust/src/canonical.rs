@@ -60,7 +60,10 @@ mod tests {
     #[test]
     fn members_are_sorted_and_only_quotes_and_backslashes_escaped() {
         for (text, expected) in [
-            (r#"{ "b" : [1, -2, true, null], "a": {"z":"","é":"\n","aa":"\"\\\u0001"} }"#, "{\"a\":{\"aa\":\"\\\"\\\\\u{1}\",\"z\":\"\",\"é\":\"\n\"},\"b\":[1,-2,true,null]}"),
+            (
+                r#"{ "b" : [1, -2, true, null], "a": {"z":"","é":"\n","aa":"\"\\\u0001"} }"#,
+                "{\"a\":{\"aa\":\"\\\"\\\\\u{1}\",\"z\":\"\",\"é\":\"\n\"},\"b\":[1,-2,true,null]}",
+            ),
             ("[]", "[]"),
             ("{\"\u{ffff}\":1,\"\u{10000}\":2}", "{\"\u{ffff}\":1,\"\u{10000}\":2}"),
         ] {

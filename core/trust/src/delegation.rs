@@ -98,7 +98,8 @@ impl Delegation {
 
 /// Segment by segment, so that `*` never crosses a slash.
 fn matches(pattern: &str, path: &str) -> bool {
-    pattern.split('/').count() == path.split('/').count() && pattern.split('/').zip(path.split('/')).all(|(pattern, segment)| segment_matches(pattern, segment))
+    pattern.split('/').count() == path.split('/').count()
+        && pattern.split('/').zip(path.split('/')).all(|(pattern, segment)| segment_matches(pattern, segment))
 }
 
 /// Remembers only the last star, so the time is at most the product of both lengths.

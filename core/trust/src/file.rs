@@ -1,9 +1,6 @@
 //! What metadata says of another file: how long it is, and its hashes.
 
-use crate::{
-    key::Crypto,
-    refused::Why,
-};
+use crate::{key::Crypto, refused::Why};
 use alloc::{string::String, vec::Vec};
 use protocol::{hex_decode, hex_encode, json::Value};
 
@@ -29,7 +26,8 @@ impl Hashes {
 
     /// Whether all that are given fit.
     pub fn fit(&self, bytes: &[u8], crypto: &impl Crypto) -> bool {
-        let all = self.sha256.as_ref().is_none_or(|hash| *hash == crypto.sha256(bytes)) && self.sha512.as_ref().is_none_or(|hash| *hash == crypto.sha512(bytes));
+        let all = self.sha256.as_ref().is_none_or(|hash| *hash == crypto.sha256(bytes))
+            && self.sha512.as_ref().is_none_or(|hash| *hash == crypto.sha512(bytes));
         all && *self != Self::default()
     }
 

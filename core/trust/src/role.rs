@@ -199,6 +199,14 @@ pub struct Target {
 }
 
 impl Targets {
+    /// Top-level targets, by the keys that the root names.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn top(bytes: &[u8], root: &Root, crypto: &impl Crypto) -> Result<Self, Why> {
+        Self::believe(bytes, root.signers("targets"), crypto)
+    }
+
     /// By the keys that the root or the delegating role names.
     pub(crate) fn believe(bytes: &[u8], signers: &Signers, crypto: &impl Crypto) -> Result<Self, Why> {
         let envelope = Envelope::open(bytes)?;

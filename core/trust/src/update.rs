@@ -106,7 +106,9 @@ fn newest_root<R: Repository>(repository: &mut R, crypto: &impl Crypto, now: i64
     let mut root = Root::anchor(&stored, crypto).map_err(refused)?;
     for _ in 0..limits.roots {
         let name = format!("{}.{}", root.head.version.saturating_add(1), Roles::ROOT);
-        let Some(bytes) = repository.fetch(&name, limits.root_bytes)? else { return in_time("root", &root.head, now).map(|()| root).map_err(Into::into) };
+        let Some(bytes) = repository.fetch(&name, limits.root_bytes)? else {
+            return in_time("root", &root.head, now).map(|()| root).map_err(Into::into);
+        };
         root = root.succeed(&bytes, crypto).map_err(refused)?;
         repository.store(Roles::ROOT, &bytes)?;
     }

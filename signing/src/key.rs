@@ -1,0 +1,163 @@
+//! Offline keys: P-256, in PKCS#8 files that a passphrase encrypts (RFC 8018: PBES2 with scrypt and AES-256), as OpenSSL reads them.
+
+use aws_lc_rs::{
+    encoding::{AsDer, PublicKeyX509Der},
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
+};
+use pkcs8::{EncryptedPrivateKeyInfo, LineEnding, PrivateKeyInfo, SecretDocument};
+use protocol::{
+    hex_encode,
+    json::{Value, object},
+};
+use std::fmt::{self, Display};
+use trust::{Crypto, canonical, spki_key};
+
+/// A key that release engineers keep away from every server.
+pub struct OfflineKey {
+    pair: EcdsaKeyPair,
+    public: PublicKey,
+}
+
+/// A public key as metadata names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey {
+    value: Value,
+    id: String,
+}
+
+/// Why a key cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyError {
+    /// The file is not PEM of a private key.
+    NotAKey,
+    /// The passphrase does not open it.
+    Passphrase,
+    /// It is not a P-256 key.
+    NotP256,
+    /// The system's randomness or the signature failed.
+    Failed,
+}
+
+impl Display for KeyError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            KeyError::NotAKey => "it is not a private key in PEM",
+            KeyError::Passphrase => "the passphrase does not open it",
+            KeyError::NotP256 => "it is not a P-256 key",
+            KeyError::Failed => "the signature could not be made",
+        })
+    }
+}
+
+impl OfflineKey {
+    /// A fresh one.
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub fn generate() -> Result<(Self, Vec<u8>), KeyError> {
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new()).map_err(|_| KeyError::Failed)?;
+        Ok((Self::from_pkcs8(document.as_ref())?, document.as_ref().to_vec()))
+    }
+
+    /// The PEM of a private key under a passphrase.
+    ///
+    /// # Errors
+    /// It could not be encrypted.
+    pub fn encrypt(pkcs8: &[u8], passphrase: &[u8]) -> Result<String, KeyError> {
+        let info = PrivateKeyInfo::try_from(pkcs8).map_err(|_| KeyError::NotAKey)?;
+        let sealed = info.encrypt(pkcs8::rand_core::OsRng, passphrase).map_err(|_| KeyError::Failed)?;
+        let pem = sealed.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).map_err(|_| KeyError::Failed)?;
+        Ok(pem.as_str().to_owned())
+    }
+
+    /// From the PEM of an encrypted private key.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn decrypt(pem: &str, passphrase: &[u8]) -> Result<Self, KeyError> {
+        let (label, document) = SecretDocument::from_pem(pem).map_err(|_| KeyError::NotAKey)?;
+        if label != "ENCRYPTED PRIVATE KEY" {
+            return Err(KeyError::NotAKey);
+        }
+        let sealed = EncryptedPrivateKeyInfo::try_from(document.as_bytes()).map_err(|_| KeyError::NotAKey)?;
+        Self::from_pkcs8(sealed.decrypt(passphrase).map_err(|_| KeyError::Passphrase)?.as_bytes())
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der).map_err(|_| KeyError::NotP256)?;
+        let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(|_| KeyError::Failed)?;
+        let public = PublicKey::from_spki(spki.as_ref()).ok_or(KeyError::NotP256)?;
+        Ok(Self { pair, public })
+    }
+
+    /// Its public half.
+    #[must_use]
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// ECDSA over SHA-256 of the message, in DER.
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.pair.sign(&SystemRandom::new(), message).map(|signature| signature.as_ref().to_vec()).map_err(|_| KeyError::Failed)
+    }
+}
+
+impl PublicKey {
+    /// A P-256 key from its `SubjectPublicKeyInfo`.
+    #[must_use]
+    pub fn from_spki(der: &[u8]) -> Option<Self> {
+        spki_key(der).filter(|point| point.len() == 65)?;
+        let pem = pkcs8::Document::try_from(der).ok()?.to_pem("PUBLIC KEY", LineEnding::LF).ok()?;
+        Some(Self::new("ecdsa", "ecdsa-sha2-nistp256", &pem))
+    }
+
+    /// A P-256 key from PEM, as `openssl ec -pubout` writes it.
+    #[must_use]
+    pub fn from_pem(pem: &str) -> Option<Self> {
+        let (label, document) = pkcs8::Document::from_pem(pem).ok()?;
+        (label == "PUBLIC KEY").then(|| Self::from_spki(document.as_bytes()))?
+    }
+
+    /// An Ed25519 key from its 32 bytes.
+    #[must_use]
+    pub fn ed25519(bytes: &[u8; 32]) -> Self {
+        Self::new("ed25519", "ed25519", &hex_encode(bytes))
+    }
+
+    /// As metadata has it, under any identifier; `None` unless it can be used.
+    #[must_use]
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let word = |name| value.get(name).and_then(Value::as_str);
+        let public = value.get("keyval")?.get("public")?.as_str()?;
+        Some(Self::new(word("keytype")?, word("scheme")?, public))
+    }
+
+    fn new(kind: &str, scheme: &str, public: &str) -> Self {
+        let value = object([("keytype", kind.into()), ("scheme", scheme.into()), ("keyval", object([("public", public.into())]))]);
+        // Other tools insist that an identifier is this hash.
+        let id = hex_encode(&crate::AwsLc.sha256(&canonical(&value)));
+        Self { value, id }
+    }
+
+    /// The identifier it goes under.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// As metadata has it.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// PEM, for a P-256 key.
+    #[must_use]
+    pub fn pem(&self) -> Option<&str> {
+        self.value.get("keyval")?.get("public")?.as_str().filter(|text| text.starts_with("-----BEGIN"))
+    }
+}
