@@ -16,6 +16,12 @@ impl Failure {
         Self { error: error.into(), because: because.to_string(), hint: hint.into(), code: code.into() }
     }
 
+    /// The same with another next step.
+    pub(crate) fn hinted(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
     /// Whether its code is this one.
     pub(crate) fn is(&self, code: &str) -> bool {
         self.code == code

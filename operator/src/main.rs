@@ -12,6 +12,7 @@ mod hosts;
 mod operators;
 mod policy;
 mod print;
+mod release;
 mod site;
 mod stamp;
 mod token;
@@ -77,6 +78,9 @@ enum Command {
     /// Those who may operate.
     #[command(subcommand)]
     Operator(operators::OperatorCommand),
+    /// Make, sign and publish what hosts run.
+    #[command(subcommand)]
+    Release(release::ReleaseCommand),
     /// Have hosts fetch before their time.
     #[command(subcommand)]
     Wave(wave::WaveCommand),
@@ -184,6 +188,7 @@ fn run(ask: &Ask, command: Command) -> Result<(), Failure> {
         Command::Policy(command) => policy::run(ask, command),
         Command::Audit(command) => audit::run(ask, command),
         Command::Operator(command) => operators::run(ask, command),
+        Command::Release(command) => release::run(ask, command),
         Command::Wave(command) => wave::run(ask, command),
         Command::Drain { state, why } => wave::drain(ask, state, &why),
         Command::Status => operators::status(ask),

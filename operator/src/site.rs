@@ -3,7 +3,9 @@
 use crate::failure::Failure;
 use protocol::site::{Credential, Delivery, Endpoint, Format, KeyType, Kind, Site};
 use serde::Deserialize;
+use signing::AwsLc;
 use std::{fs, path::Path};
+use trust::Root;
 
 /// A site file as it is typed.
 #[derive(Deserialize)]
@@ -21,6 +23,7 @@ struct Typed {
     #[serde(default = "deadline_seconds")]
     deadline_seconds: u32,
     proxy: Option<String>,
+    update_root: Option<String>,
     #[serde(rename = "endpoint")]
     endpoints: Vec<TypedEndpoint>,
     #[serde(rename = "credential", default)]
@@ -101,8 +104,12 @@ pub(crate) fn read(path: &Path) -> Result<Site, Failure> {
         host_file: typed.host_file,
         deadline_seconds: typed.deadline_seconds,
         proxy: typed.proxy,
+        update_root: typed.update_root.as_ref().map(file).transpose()?,
         credentials: Vec::new(),
     };
+    if let Some(root) = &site.update_root {
+        Root::anchor(root.as_bytes(), &AwsLc).map_err(|why| invalid(format!("update_root: {}", why.about("root"))))?;
+    }
     for credential in typed.credentials {
         let deliveries = credential
             .deliveries

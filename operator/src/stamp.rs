@@ -2,7 +2,7 @@
 
 use crate::{failure::Failure, site};
 use object::{Object, ObjectSection};
-use protocol::site::{MAGIC, REGION_BYTES, encode_region};
+use protocol::site::{MAGIC, REGION_BYTES, RegionError, decode_region, encode_region};
 use std::{fs, io, ops::Range, path::Path};
 
 const SECTION: &str = ".pinnace_site";
@@ -20,6 +20,17 @@ pub(crate) fn stamp(site: &Path, binary: &Path, out: &Path) -> Result<(), Failur
     replace(out, &bytes, binary).map_err(|cause| failed(format!("{}: {cause}", out.display())))?;
     println!("stamped site {} into {} ({} bytes)", site.name, out.display(), bytes.len());
     Ok(())
+}
+
+/// That a binary carries a site, in words if it does not.
+pub(crate) fn stamped(binary: &[u8]) -> Result<protocol::site::Site, String> {
+    let region = binary.get(region_of(binary)?).ok_or("the section lies outside the file")?;
+    decode_region(region).map_err(|error| match error {
+        RegionError::Unstamped => "it carries no site".to_owned(),
+        RegionError::Corrupt => "its site fails its checksum".to_owned(),
+        RegionError::Unsupported => "its site is of another format version".to_owned(),
+        RegionError::Invalid(invalid) => invalid.to_string(),
+    })
 }
 
 /// Puts the bytes at `out` whole or not at all, with the mode that `like` has.

@@ -2,16 +2,24 @@
 
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
-    rand::SystemRandom,
+    rand::{SystemRandom, fill},
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
 };
-use pkcs8::{EncryptedPrivateKeyInfo, LineEnding, PrivateKeyInfo, SecretDocument};
+use pkcs8::{
+    EncryptedPrivateKeyInfo, LineEnding, PrivateKeyInfo, SecretDocument,
+    pkcs5::{pbes2, scrypt},
+};
 use protocol::{
     hex_encode,
     json::{Value, object},
 };
 use std::fmt::{self, Display};
 use trust::{Crypto, canonical, spki_key};
+
+/// As slow as 2^17 in one lane, and in so little memory that OpenSSL reads it with its defaults.
+const SCRYPT_LOG_N: u8 = 14;
+const SCRYPT_R: u32 = 8;
+const SCRYPT_P: u32 = 8;
 
 /// A key that release engineers keep away from every server.
 pub struct OfflineKey {
@@ -66,7 +74,11 @@ impl OfflineKey {
     /// It could not be encrypted.
     pub fn encrypt(pkcs8: &[u8], passphrase: &[u8]) -> Result<String, KeyError> {
         let info = PrivateKeyInfo::try_from(pkcs8).map_err(|_| KeyError::NotAKey)?;
-        let sealed = info.encrypt(pkcs8::rand_core::OsRng, passphrase).map_err(|_| KeyError::Failed)?;
+        let (mut salt, mut iv) = ([0; 16], [0; 16]);
+        fill(&mut salt).and_then(|()| fill(&mut iv)).map_err(|_| KeyError::Failed)?;
+        let scrypt = scrypt::Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P, 32).map_err(|_| KeyError::Failed)?;
+        let with = pbes2::Parameters::scrypt_aes256cbc(scrypt, &salt, &iv).map_err(|_| KeyError::Failed)?;
+        let sealed = info.encrypt_with_params(with, passphrase).map_err(|_| KeyError::Failed)?;
         let pem = sealed.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF).map_err(|_| KeyError::Failed)?;
         Ok(pem.as_str().to_owned())
     }

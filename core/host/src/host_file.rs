@@ -120,6 +120,7 @@ mod tests {
             host_file: "/b".into(),
             deadline_seconds: 10,
             proxy: Some("x:1".into()),
+            update_root: None,
             credentials: vec![],
         }
     }

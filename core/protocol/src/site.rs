@@ -31,6 +31,8 @@ pub struct Site {
     pub deadline_seconds: u32,
     /// An HTTP proxy as `host:port`; without it none is used.
     pub proxy: Option<String>,
+    /// The root of trust for releases, TUF metadata as it was signed; without it the host keeps the release it has.
+    pub update_root: Option<String>,
     /// What to fetch, and where to hand it.
     pub credentials: Vec<Credential>,
 }
@@ -223,6 +225,7 @@ pub(crate) mod tests {
             host_file: "/etc/pinnace/host.toml".into(),
             deadline_seconds: 10,
             proxy: Some("proxy.example.org:3128".into()),
+            update_root: None,
             credentials: vec![Credential {
                 name: "db".into(),
                 key: None,

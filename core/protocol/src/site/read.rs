@@ -13,8 +13,20 @@ use alloc::{
 };
 use core::net::IpAddr;
 
-const MEMBERS: [&str; 11] =
-    ["version", "name", "trust_domain", "endpoints", "roots_pem", "time_keys", "state_dir", "host_file", "deadline_seconds", "proxy", "credentials"];
+const MEMBERS: [&str; 12] = [
+    "update_root",
+    "version",
+    "name",
+    "trust_domain",
+    "endpoints",
+    "roots_pem",
+    "time_keys",
+    "state_dir",
+    "host_file",
+    "deadline_seconds",
+    "proxy",
+    "credentials",
+];
 
 impl Site {
     /// A checked site.
@@ -37,6 +49,7 @@ impl Site {
             host_file: path_of(&value, "", "host_file")?,
             deadline_seconds: number_of(&value, "", "deadline_seconds")?,
             proxy: optional_text(&value, "", "proxy")?,
+            update_root: optional_text(&value, "", "update_root")?,
             credentials: each(&value, "", "credentials", credential)?,
         };
         check(&site)?;

@@ -11,7 +11,7 @@ impl Site {
     /// As it is stamped.
     #[must_use]
     pub fn to_json(&self) -> String {
-        object([
+        let mut value = object([
             ("version", 1.into()),
             ("name", self.name.as_str().into()),
             ("trust_domain", self.trust_domain.as_str().into()),
@@ -23,8 +23,12 @@ impl Site {
             ("deadline_seconds", i64::from(self.deadline_seconds).into()),
             ("proxy", optional(self.proxy.as_deref())),
             ("credentials", Value::Array(self.credentials.iter().map(credential).collect())),
-        ])
-        .to_string()
+        ]);
+        // Written only where there is one, so that a site without keeps its bytes.
+        if let (Value::Object(members), Some(root)) = (&mut value, &self.update_root) {
+            members.push(("update_root".to_string(), root.as_str().into()));
+        }
+        value.to_string()
     }
 }
 
