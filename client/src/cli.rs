@@ -1,6 +1,6 @@
 //! The command line: what was typed, then what it means.
 
-use crate::{doctor, failure::Failure, identity, log, run, show, sys::start, whoami};
+use crate::{doctor, failure::Failure, identity, log, run, show, sys::start, update, whoami};
 use lexopt::prelude::{Long, Short, Value, ValueExt};
 use protocol::{json::Quoted, reason::Reason, site::Format};
 use std::ffi::OsString;
@@ -23,18 +23,22 @@ pub(crate) struct Typed {
     pub(crate) certificate: Option<String>,
     /// Whether only the key to enroll with is wanted.
     pub(crate) key: bool,
+    /// The release that this process is, as the one that handed over to it says.
+    pub(crate) generation: Option<String>,
+    /// Whether a run stays with the package's own copy.
+    factory: bool,
 }
 
 /// From arguments to exit status.
-pub(crate) fn main(arguments: Vec<OsString>) -> u8 {
+pub(crate) fn main(arguments: &[OsString]) -> u8 {
     start::prepare();
-    match parse(arguments).map_err(words).and_then(|typed| dispatch(&typed)) {
+    match parse(arguments).map_err(words).and_then(|typed| dispatch(&typed, arguments)) {
         Ok(exit) => exit,
         Err(because) => log::fail("cannot start", &Failure::new(Reason::Usage, because)),
     }
 }
 
-fn parse(arguments: Vec<OsString>) -> Result<Typed, lexopt::Error> {
+fn parse(arguments: &[OsString]) -> Result<Typed, lexopt::Error> {
     let mut typed = Typed::default();
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
@@ -47,6 +51,8 @@ fn parse(arguments: Vec<OsString>) -> Result<Typed, lexopt::Error> {
             Long("token-file") => typed.token_file = Some(parser.value()?.string()?),
             Long("certificate") => typed.certificate = Some(parser.value()?.string()?),
             Long("key") => typed.key = true,
+            Long("generation") => typed.generation = Some(parser.value()?.string()?),
+            Long("factory") => typed.factory = true,
             Short('h') | Long("help") => typed.words.insert(0, "help".to_owned()),
             Short('V') | Long("version") => typed.words.insert(0, "version".to_owned()),
             Value(word) => typed.words.push(word.string()?),
@@ -67,11 +73,11 @@ fn words(error: lexopt::Error) -> String {
     }
 }
 
-fn dispatch(typed: &Typed) -> Result<u8, String> {
+fn dispatch(typed: &Typed, arguments: &[OsString]) -> Result<u8, String> {
     let words: Vec<&str> = typed.words.iter().map(String::as_str).collect();
     let (command, rest) = words.split_first().map_or(("run", &[][..]), |(command, rest)| (*command, rest));
     let one = |what: &str| rest.first().copied().ok_or_else(|| format!("{command} needs {what}"));
-    let most = usize::from(matches!(command, "explain" | "credential" | "completions"));
+    let most = usize::from(matches!(command, "explain" | "credential" | "completions" | "update"));
     if let (Some(extra), false) = (rest.get(most), matches!(command, "help" | "version")) {
         return Err(format!("unexpected {} after {command}", Quoted(extra)));
     }
@@ -83,7 +89,8 @@ fn dispatch(typed: &Typed) -> Result<u8, String> {
         return Err("enroll takes one of --token-file, --certificate and --key".to_owned());
     }
     Ok(match command {
-        "run" => run::run(typed.host_file.as_deref(), typed.state_dir.as_deref()),
+        "run" => run::run(typed, arguments, typed.factory),
+        "update" => update::command(typed, one("status, pin, unpin or rollback")?, typed.json)?,
         "status" => show::status(typed, typed.json),
         "doctor" => doctor::doctor(typed, typed.json),
         "enroll" => identity::enroll(typed),

@@ -119,8 +119,12 @@ impl<'a> Fetch<'a> {
         };
         let in_place = held.map(|held| &held.answer);
         let fresh = in_place.filter(|_| wanted.is_fresh);
-        let body =
-            session.send(&Request { path: &path, held: Some(good_for), issued: fresh.map(|answer| answer.issued_at), body: request.as_deref() })?;
+        let body = session.send(&Request {
+            held: Some(good_for),
+            issued: fresh.map(|answer| answer.issued_at),
+            body: request.as_deref(),
+            ..Request::get(&path)
+        })?;
         if let Some(answer) = fresh.filter(|_| body.is_empty()) {
             return Ok(answer.clone());
         }

@@ -17,6 +17,7 @@ mod show;
 mod site;
 mod state;
 mod sys;
+mod update;
 mod whoami;
 
 #[cfg(not(test))]

@@ -1,15 +1,17 @@
 //! One run: read, due?, fetch, validate, deliver, remember, renew the identity, exit.
 
 use crate::{
+    cli::Typed,
     deliver,
     failure::Failure,
     fetch::{Fetch, Wanted},
     identity::{self, Identity, Shown},
     log::{End, Log},
-    net::way::Way,
+    net::{session::Session, way::Way},
     site,
     state::State,
     sys::start,
+    update::{self, Runs},
 };
 use host::due::{self, Due, Held};
 use host::state::Memory;
@@ -18,7 +20,10 @@ use protocol::{
     reason::Reason,
     site::{Credential, Kind, Site},
 };
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    ffi::OsString,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 /// What a run came to.
 struct Outcome {
@@ -30,17 +35,22 @@ struct Outcome {
     next_seconds: i64,
     /// What became of the host's identity; none where there is none.
     identity: Option<String>,
+    /// What became of the release this host runs; none where nobody was asked.
+    update: Option<String>,
 }
 
 /// The command `run`; gives the exit status.
-pub(crate) fn run(host_file: Option<&str>, state_dir: Option<&str>) -> u8 {
+pub(crate) fn run(typed: &Typed, arguments: &[OsString], factory: bool) -> u8 {
     let started = Instant::now();
-    match site::load(host_file, state_dir) {
+    match site::load(typed.host_file.as_deref(), typed.state_dir.as_deref()) {
         Ok(site) => {
+            if site.update_root.is_some() && typed.generation.is_none() && !factory {
+                update::hand_over(&site.state_dir, arguments);
+            }
             let stdout = site.credentials.iter().flat_map(|credential| &credential.deliveries).any(|delivery| delivery.kind == Kind::Stdout);
             start::watchdog(site.deadline_seconds.saturating_add(2));
             let log = Log::new(stdout);
-            let outcome = go(&site, started, log);
+            let outcome = go(&site, started, log, Runs::said(typed.generation.as_deref()));
             log.end(end(started, &outcome))
         }
         Err(failure) => Log::new(false).end(end(started, &ended(failure))),
@@ -52,7 +62,7 @@ pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
 }
 
-fn go(site: &Site, started: Instant, log: Log) -> Outcome {
+fn go(site: &Site, started: Instant, log: Log, runs: Runs<'_>) -> Outcome {
     let mut state = State::open(&site.state_dir);
     if let Err(failure) = state.lock() {
         return ended(failure);
@@ -64,15 +74,28 @@ fn go(site: &Site, started: Instant, log: Log) -> Outcome {
     if outcome.failure.is_none() {
         memory.last_success_at = memory.last_run_at;
     }
-    keep_identity(site, started, log, &mut outcome, shown, &mut state, &mut memory);
+    let session = keep_identity(site, started, log, &mut outcome, shown, &mut state, &mut memory);
+    if let Some(session) = session.filter(|_| site.update_root.is_some()) {
+        log.settle(end(started, &outcome));
+        outcome.update = update::step(site, &mut state, session, runs, deadline(site, started));
+    }
     state.warnings.iter().for_each(|warning| log.warning(warning));
     // The kernel closes and unlocks the state as the process ends.
     std::mem::forget(state);
     outcome
 }
 
-/// The last step: how the run ended is settled before, and the state says that a renewal was tried before it is tried.
-fn keep_identity(site: &Site, started: Instant, log: Log, outcome: &mut Outcome, shown: Option<Shown>, state: &mut State, memory: &mut Memory) {
+/// The last step but the update: how the run ended is settled before, and the state says that a renewal was tried before it is tried.
+/// Gives the connection back if it was not needed.
+fn keep_identity(
+    site: &Site,
+    started: Instant,
+    log: Log,
+    outcome: &mut Outcome,
+    shown: Option<Shown>,
+    state: &mut State,
+    memory: &mut Memory,
+) -> Option<Session> {
     let due = shown.as_ref().is_some_and(|shown| identity::is_due(shown, memory, deadline(site, started)));
     outcome.identity = shown.as_ref().map(|shown| if shown.came_back { "recovered" } else { "kept" }.to_owned());
     if due {
@@ -81,7 +104,10 @@ fn keep_identity(site: &Site, started: Instant, log: Log, outcome: &mut Outcome,
     if due || outcome.word != "fresh" || outcome.attempts > 0 {
         state.save_memory(memory);
     }
-    let Some(shown) = shown.filter(|_| due) else { return };
+    let shown = shown?;
+    if !due {
+        return shown.session;
+    }
     outcome.identity = Some(format!("failed: {}", Reason::Deadline.code()));
     log.settle(end(started, outcome));
     let mut way = Way::new(site, &shown.identity.id, memory, started);
@@ -92,6 +118,7 @@ fn keep_identity(site: &Site, started: Instant, log: Log, outcome: &mut Outcome,
             format!("failed: {}", failure.reason.code())
         }
     });
+    None
 }
 
 fn deadline(site: &Site, started: Instant) -> Instant {
@@ -185,7 +212,7 @@ fn ended(failure: Failure) -> Outcome {
 }
 
 fn nothing() -> Outcome {
-    Outcome { word: "failed", failure: None, attempts: 0, skew: 0, endpoint: None, next_seconds: i64::MAX, identity: None }
+    Outcome { word: "failed", failure: None, attempts: 0, skew: 0, endpoint: None, next_seconds: i64::MAX, identity: None, update: None }
 }
 
 fn end(started: Instant, outcome: &Outcome) -> End<'_> {
@@ -205,6 +232,7 @@ fn end(started: Instant, outcome: &Outcome) -> End<'_> {
             ("endpoint", optional(&outcome.endpoint)),
             ("next_fetch_in", if outcome.next_seconds == i64::MAX { Value::Null } else { outcome.next_seconds.into() }),
             ("identity", optional(&outcome.identity)),
+            ("update", optional(&outcome.update)),
             ("version", env!("CARGO_PKG_VERSION").into()),
         ],
     }

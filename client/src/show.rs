@@ -14,12 +14,13 @@ use protocol::{
 use std::fmt::Write;
 
 /// Command, arguments, and what it does: help, completions and the manual page are made from this table.
-const COMMANDS: [(&str, &str, &str); 12] = [
+const COMMANDS: [(&str, &str, &str); 13] = [
     ("run", "", "fetch what is due and hand it over (the default)"),
     ("status", "[--json]", "what this host holds, until when, and how the last run ended"),
     ("doctor", "[--json]", "walk the way of a run stage by stage and print the fix"),
     ("enroll", "[--host NAME] --token-file FILE", "come in with a token: FILE holds it, - is standard input"),
     ("whoami", "[--json]", "what the control plane knows of this host"),
+    ("update", "status|pin|unpin|rollback", "which release this host runs; keep it; take others again; go back to the one before"),
     ("explain", "CODE", "what a reason code or an exit status means"),
     ("inspect", "", "print the stamped site"),
     ("credential", "NAME --format FORMAT", "print the credential in place: raw json aws kubernetes env vault"),
@@ -29,9 +30,10 @@ const COMMANDS: [(&str, &str, &str); 12] = [
     ("version", "[--json]", "print the version"),
 ];
 
-const OPTIONS: [(&str, &str, &str); 7] = [
+const OPTIONS: [(&str, &str, &str); 8] = [
     ("--state-dir", "DIR", "a state directory in place of the site's"),
     ("--host-file", "FILE", "a host file in place of the site's"),
+    ("--factory", "", "run the package's own copy, whatever release is in place"),
     ("--json", "", "answer in JSON"),
     ("--host", "NAME", "enroll under this name; the kernel's name for this host if not said"),
     ("--token-file", "FILE", "enroll with the token in it"),

@@ -8,6 +8,7 @@ use crate::{
 use host::{
     due::Held,
     state::{self, Memory, STATE_BYTES_MAX},
+    update::Record,
 };
 use protocol::reason::Reason;
 
@@ -17,6 +18,10 @@ const PRIVATE: Look = Look { mode: 0o600, owner: None, keep_previous: false, dur
 const DURABLE: Look = Look { durable: true, ..PRIVATE };
 const IDENTITY: &str = "identity.pem";
 const NEXT_KEY: &str = "identity-next.pem";
+const UPDATE: &str = "update";
+/// What believed metadata's names begin with.
+const TRUSTED: &str = "release-";
+const TRUSTED_BYTES_MAX: usize = 1 << 20;
 const IDENTITY_BYTES_MAX: usize = 65_536;
 
 /// A credential's state file.
@@ -88,8 +93,7 @@ impl State {
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        let unopened = || Failure::new(Reason::StateUnwritable, format!("{} cannot be opened", self.path));
-        let directory = self.directory.as_ref().ok_or_else(|| self.warnings.first().cloned().unwrap_or_else(unopened))?;
+        let directory = self.directory()?;
         directory.replace(name, bytes, DURABLE).map_err(|error| Failure::io(Reason::StateUnwritable, &format!("{}/{name}", self.path), &error))
     }
 
@@ -111,6 +115,38 @@ impl State {
     /// Remembers a credential.
     pub(crate) fn save_held(&mut self, held: &Held) {
         Self::write(self.directory.as_ref(), &file_of(&held.answer.credential), &state::held_to_json(held), &mut self.warnings);
+    }
+
+    /// What is remembered of updates.
+    pub(crate) fn record(&mut self) -> Record {
+        Self::read(self.directory.as_ref(), UPDATE, &mut self.warnings, Record::from_json).unwrap_or_default()
+    }
+
+    /// Remembers what came of an update.
+    pub(crate) fn save_record(&mut self, record: &Record) {
+        Self::write(self.directory.as_ref(), UPDATE, &record.to_json(), &mut self.warnings);
+    }
+
+    /// Release metadata that was believed; it is believed anew each time.
+    pub(crate) fn trusted(&self, name: &str) -> Option<Vec<u8>> {
+        let file = self.directory.as_ref()?.read(&format!("{TRUSTED}{name}")).ok()?;
+        read_all(&file, TRUSTED_BYTES_MAX).ok()
+    }
+
+    /// Keeps release metadata.
+    pub(crate) fn put_trusted(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        self.put(&format!("{TRUSTED}{name}"), bytes)
+    }
+
+    /// The directory's path.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The directory, where it could be opened.
+    pub(crate) fn directory(&self) -> Result<&Directory, Failure> {
+        let unopened = || Failure::new(Reason::StateUnwritable, format!("{} cannot be opened", self.path));
+        self.directory.as_ref().ok_or_else(|| self.warnings.first().cloned().unwrap_or_else(unopened))
     }
 
     fn read<T>(directory: Option<&Directory>, name: &str, warnings: &mut Vec<Failure>, parse: fn(&[u8]) -> Option<T>) -> Option<T> {

@@ -164,6 +164,8 @@ pub(crate) struct Files {
     pub(crate) audit_key: PathBuf,
     /// Which host may have which credential.
     pub(crate) policy: PathBuf,
+    /// The folder that releases are published into.
+    pub(crate) releases: PathBuf,
     /// The audit database.
     pub(crate) database: PathBuf,
 }
@@ -183,6 +185,7 @@ impl Default for Files {
             ssh_key: "keys/ssh.key".into(),
             audit_key: "keys/audit.key".into(),
             policy: "policy.toml".into(),
+            releases: "releases".into(),
             database: "pinnaced.db".into(),
         }
     }
@@ -203,6 +206,7 @@ impl Files {
             ssh_key: dir.join(self.ssh_key),
             audit_key: dir.join(self.audit_key),
             policy: dir.join(self.policy),
+            releases: dir.join(self.releases),
             database: dir.join(self.database),
         }
     }

@@ -15,6 +15,7 @@ mod issuers;
 mod keys;
 mod metrics;
 mod registry;
+mod releases;
 mod reload;
 mod serve;
 mod service;

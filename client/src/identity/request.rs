@@ -41,7 +41,7 @@ pub(super) fn ask(
     let key = next_key(state, current)?;
     let proof = key.proof(purpose.name(), id.host(), &session.binding()?);
     let request = Request { host: id.host().to_owned(), key: key.public, proof, token: token.map(str::to_owned) };
-    let body = session.send(&http::Request { path: purpose.path(), held: None, issued: None, body: Some(&request.to_json()) })?;
+    let body = session.send(&http::Request { body: Some(&request.to_json()), ..http::Request::get(purpose.path()) })?;
     let (pem, identity) = check(&body, &key, &id.to_string())?;
     state.put_identity(pem.as_bytes())?;
     Ok(identity)

@@ -16,6 +16,17 @@ pub(crate) struct Request<'a> {
     /// When it was issued, where another is wanted only if the control plane says so; then a 304 is an empty body.
     pub(crate) issued: Option<i64>,
     pub(crate) body: Option<&'a str>,
+    /// The first and the last byte wanted; then a 206 is a success, and its body anything.
+    pub(crate) range: Option<(usize, usize)>,
+    /// Bytes of a body that are read at most.
+    pub(crate) bytes_max: usize,
+}
+
+impl<'a> Request<'a> {
+    /// A GET of something small.
+    pub(crate) fn get(path: &'a str) -> Self {
+        Self { path, held: None, issued: None, body: None, range: None, bytes_max: BODY_BYTES_MAX }
+    }
 }
 
 /// Sends a request and gives the body of its 200; `stream_failure` finds the words for a broken stream.
@@ -27,15 +38,19 @@ pub(crate) fn exchange<S: Read + Write>(
 ) -> Result<Vec<u8>, Failure> {
     let words = text(authority, request);
     stream.write_all(words.as_bytes()).and_then(|()| stream.flush()).map_err(|error| stream_failure(&error))?;
-    let mut buffer = Buffer { stream, bytes: Vec::new(), failure: stream_failure };
+    let mut buffer = Buffer { stream, bytes: Vec::new(), bytes_max: request.bytes_max, failure: stream_failure };
     let head = buffer.head()?;
     // A status that is no success says enough, whatever becomes of the words behind it.
-    let body = buffer.body(&head).or_else(|failure| if head.code == 200 { Err(failure) } else { Ok(Vec::new()) })?;
-    if head.code == 304 && request.issued.is_some() { Ok(Vec::new()) } else { judge(&head, body) }
+    let body = buffer.body(&head).or_else(|failure| if matches!(head.code, 200 | 206) { Err(failure) } else { Ok(Vec::new()) })?;
+    match head.code {
+        304 if request.issued.is_some() => Ok(Vec::new()),
+        206 if request.range.is_some() && !head.encoded => Ok(body),
+        _ => judge(&head, body),
+    }
 }
 
 fn text(authority: &str, request: &Request<'_>) -> String {
-    let Request { path, held, issued, body } = request;
+    let Request { path, held, issued, body, range, .. } = request;
     let method = if body.is_some() { "POST" } else { "GET" };
     let version = env!("CARGO_PKG_VERSION");
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: pinnace/{version}\r\nAccept: application/json\r\n");
@@ -44,6 +59,9 @@ fn text(authority: &str, request: &Request<'_>) -> String {
     }
     if let Some(issued) = issued {
         text += &format!("Pinnace-Issued: {issued}\r\n");
+    }
+    if let Some((first, last)) = range {
+        text += &format!("Range: bytes={first}-{last}\r\n");
     }
     if let Some(body) = body {
         text += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
@@ -83,6 +101,7 @@ pub(crate) fn printable(text: &str) -> String {
 struct Buffer<'a, S> {
     stream: &'a mut S,
     bytes: Vec<u8>,
+    bytes_max: usize,
     failure: fn(&std::io::Error) -> Failure,
 }
 
@@ -123,12 +142,12 @@ impl<S: Read> Buffer<'_, S> {
             return self.chunks();
         }
         match head.length {
-            Some(length) if length > BODY_BYTES_MAX => Err(too_large()),
+            Some(length) if length > self.bytes_max => Err(self.too_large()),
             Some(length) => self.exactly(length),
             None => {
                 while self.more()? {
-                    if self.bytes.len() > BODY_BYTES_MAX {
-                        return Err(too_large());
+                    if self.bytes.len() > self.bytes_max {
+                        return Err(self.too_large());
                     }
                 }
                 Ok(std::mem::take(&mut self.bytes))
@@ -150,7 +169,7 @@ impl<S: Read> Buffer<'_, S> {
                     return Err(closed());
                 }
             };
-            let size = usize::try_from(size).ok().filter(|size| *size <= BODY_BYTES_MAX - body.len()).ok_or_else(too_large)?;
+            let size = usize::try_from(size).ok().filter(|size| *size <= self.bytes_max - body.len()).ok_or_else(|| self.too_large())?;
             self.bytes.drain(..start);
             if size == 0 {
                 return Ok(body);
@@ -169,6 +188,10 @@ impl<S: Read> Buffer<'_, S> {
             }
         }
         Ok(self.bytes.drain(..length).collect())
+    }
+
+    fn too_large(&self) -> Failure {
+        Failure::new(Reason::HttpTooLarge, format!("a body of over {} bytes", self.bytes_max))
     }
 
     fn more(&mut self) -> Result<bool, Failure> {
@@ -222,8 +245,4 @@ fn number(value: &str) -> Option<u64> {
 
 fn closed() -> Failure {
     Failure::new(Reason::HttpClosed, "the connection ended before the answer did")
-}
-
-fn too_large() -> Failure {
-    Failure::new(Reason::HttpTooLarge, format!("a body of over {BODY_BYTES_MAX} bytes"))
 }

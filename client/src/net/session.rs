@@ -57,7 +57,7 @@ impl Session {
 
     /// The body of a 200.
     pub(crate) fn get(&mut self, path: &str) -> Result<Vec<u8>, Failure> {
-        self.send(&Request { path, held: None, issued: None, body: None })
+        self.send(&Request::get(path))
     }
 
     /// The body of a 200.
@@ -74,6 +74,11 @@ impl Session {
     /// Gives what follows until then.
     pub(crate) fn until(&mut self, deadline: Instant) {
         self.stream.socket.deadline = deadline;
+    }
+
+    /// Until when what follows must be done.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.stream.socket.deadline
     }
 
     fn prove_the_time(&mut self, site: &Site, pinned: &Pinned) -> Result<(), Failure> {

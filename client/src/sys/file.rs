@@ -36,6 +36,16 @@ pub(crate) fn may_run(path: &str) -> io::Result<()> {
     done(unsafe { libc::access(path.as_ptr(), libc::X_OK) })
 }
 
+/// Where a symbolic link leads.
+pub(crate) fn read_link(path: &str) -> io::Result<String> {
+    let path = CString::new(path)?;
+    let mut target = [0_u8; 256];
+    // SAFETY: a C string, and a buffer of the length given.
+    let length = unsafe { libc::readlink(path.as_ptr(), target.as_mut_ptr().cast(), target.len()) };
+    let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+    String::from_utf8(target.get(..length).unwrap_or_default().to_vec()).map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
 impl Directory {
     /// Opens an absolute path; by openat2 where the kernel has it (Linux 5.6), else part by part.
     pub(crate) fn open(path: &str) -> io::Result<Self> {
@@ -118,6 +128,29 @@ impl Directory {
         done(unsafe { libc::symlinkat(sibling.as_ptr(), self.0.as_raw_fd(), fresh.as_ptr()) })?;
         self.rename(&fresh, &CString::new(name)?).inspect_err(|_| self.unlink(&fresh))?;
         self.sync()
+    }
+
+    /// Opens a file inside for writing at its end, making it if it is not there.
+    pub(crate) fn append(&self, name: &str) -> io::Result<File> {
+        let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NOFOLLOW;
+        open_at(self.0.as_raw_fd(), &CString::new(name)?, flags).map(File::from)
+    }
+
+    /// Gives a written file its mode and its name, with all of it on the disk.
+    pub(crate) fn commit(&self, file: &File, from: &str, to: &str, mode: u32) -> io::Result<()> {
+        // SAFETY: the descriptor is open.
+        done(unsafe { libc::fchmod(file.as_raw_fd(), mode) })?;
+        file.sync_all()?;
+        self.rename(&CString::new(from)?, &CString::new(to)?)?;
+        self.sync()
+    }
+
+    /// Removes an empty directory inside, best effort.
+    pub(crate) fn remove_folder(&self, name: &str) {
+        if let Ok(name) = CString::new(name) {
+            // SAFETY: open descriptor, C string.
+            unsafe { libc::unlinkat(self.0.as_raw_fd(), name.as_ptr(), libc::AT_REMOVEDIR) };
+        }
     }
 
     /// Removes a file inside, best effort.

@@ -1,14 +1,30 @@
 //! Programs that are given something to read: started without a shell or an environment, in a process group of their own.
 
 use std::{
-    ffi::{CString, c_int, c_short},
+    ffi::{CString, OsString, c_int, c_short},
     io,
-    os::fd::{AsFd, AsRawFd},
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::ffi::OsStrExt,
+    },
     ptr,
 };
 
 /// A program that was started.
 pub(crate) struct Child(libc::pid_t);
+
+/// Becomes another program, which gets some arguments before those that were typed and no environment; comes back if it cannot.
+pub(crate) fn become_program(path: &str, first: &[&str], typed: &[OsString]) -> io::Error {
+    let first = ["pinnace"].into_iter().chain(first.iter().copied()).map(CString::new);
+    let typed = typed.iter().map(|argument| CString::new(argument.as_bytes()));
+    let Ok(argv) = first.chain(typed).collect::<Result<Vec<_>, _>>() else { return io::ErrorKind::InvalidInput.into() };
+    let Ok(path) = CString::new(path) else { return io::ErrorKind::InvalidInput.into() };
+    let pointers: Vec<*const libc::c_char> = argv.iter().map(|argument| argument.as_ptr()).chain([ptr::null()]).collect();
+    let environment = [ptr::null()];
+    // SAFETY: C strings in lists that end with null, all of which live until the call returns.
+    unsafe { libc::execve(path.as_ptr(), pointers.as_ptr(), environment.as_ptr()) };
+    io::Error::last_os_error()
+}
 
 /// How a program ended.
 #[derive(Clone, Copy, PartialEq, Eq)]

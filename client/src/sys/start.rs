@@ -17,7 +17,7 @@ macro_rules! c_main {
         pub(crate) extern "C" fn main(argc: std::ffi::c_int, argv: *const *const std::ffi::c_char) -> std::ffi::c_int {
             // SAFETY: the kernel and libc hand over argc valid pointers.
             let arguments = unsafe { crate::sys::start::arguments(argc, argv) };
-            std::ffi::c_int::from($main(arguments))
+            std::ffi::c_int::from($main(&arguments))
         }
     };
 }

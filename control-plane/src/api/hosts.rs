@@ -3,7 +3,7 @@
 use super::{
     ControlPlane, Reply, Visitor, admission,
     credential::{self, Wanted},
-    membership, now, reply,
+    membership, now, releases, reply,
     room::{STRANGERS, SentAway},
 };
 use bytes::Bytes;
@@ -23,6 +23,7 @@ enum Call {
     Time(String),
     Whoami,
     Identity(Purpose),
+    Release(releases::Question),
 }
 
 /// Answers one request of a visitor.
@@ -47,6 +48,7 @@ where
         }
     };
     let answered = match call {
+        Call::Release(question) => releases::answer(plane, visitor, question, now).await,
         Call::Time(nonce) => time(plane, &nonce, now),
         Call::Whoami => whoami(plane, visitor, now),
         Call::Credential(name) => credential::answer(plane, visitor, Wanted { name: &name, key: None, issued }, now).await,
@@ -78,7 +80,7 @@ fn decode<B>(request: &Request<B>) -> Result<Call, Box<Reply>> {
         (Some(name), _) => Ok(Call::Credential(name.into())),
         (None, "/v1/whoami") => Ok(Call::Whoami),
         (None, "/v1/time") => nonce(request).map(Call::Time),
-        _ => Err(Box::new(reply::nothing_there())),
+        _ => releases::decode(request).map(Call::Release).ok_or_else(|| Box::new(reply::nothing_there())),
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod hosts;
 mod membership;
 pub(crate) mod operators;
 pub(crate) mod public;
+mod releases;
 mod reply;
 mod room;
 mod visitor;
@@ -19,6 +20,7 @@ use crate::{
     issuers::{Ring, Source},
     metrics::Metrics,
     registry::Registry,
+    releases::Offered,
     service::{Policy, keys, membership::Rules, names::ServerNames},
     store::{Address, Change, Entry, Log, NotWritten, Object, Reader, audit::Event},
 };
@@ -67,6 +69,10 @@ pub(crate) struct ControlPlane {
     pub(crate) secrets: PathBuf,
     /// Where the store is, for what is read from it.
     pub(crate) store: Address,
+    /// The folder that releases are published into.
+    pub(crate) releases: PathBuf,
+    /// The releases offered; replaced whole by a change.
+    pub(crate) offered: ArcSwap<Offered>,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
     /// Whether the process is about to end.

@@ -1,6 +1,6 @@
 //! The keys in force: which one signs what, and what is published; a snapshot made of the records and replaced whole.
 
-use super::{Unsigned, ca::Ca, jwt, source, source::Source, ssh, time};
+use super::{Unsigned, ca::Ca, jwt, pair::Pair, source, source::Source, ssh, time};
 use crate::{
     failure::Failure,
     service::keys::{Algorithm, Key, Keys, State, Use},
@@ -28,8 +28,7 @@ enum Signer {
     Token(Arc<jwt::Signer>),
     Time(Arc<time::Key>),
     Ssh(Arc<ssh::Ca>),
-    /// Nothing is signed with it here.
-    Other,
+    Online(Arc<Pair>),
 }
 
 impl Ring {
@@ -93,6 +92,14 @@ impl Ring {
         }
     }
 
+    /// Signs snapshot and timestamp of releases.
+    pub(crate) fn online(&self) -> Result<&Pair, Unsigned> {
+        match self.signer(Use::Online, None)? {
+            Signer::Online(pair) => Ok(pair),
+            _ => Err(Unsigned),
+        }
+    }
+
     fn signer(&self, purpose: Use, algorithm: Option<Algorithm>) -> Result<&Signer, Unsigned> {
         self.signing.get(&(purpose, algorithm)).map(|(_, signer)| signer).ok_or(Unsigned)
     }
@@ -102,7 +109,7 @@ impl Ring {
         self.signing.values().any(|(_, signer)| match signer {
             Signer::Ca(ca) => ca.is_slow(),
             Signer::Token(signer) => signer.is_slow(),
-            Signer::Time(_) | Signer::Ssh(_) | Signer::Other => false,
+            Signer::Time(_) | Signer::Ssh(_) | Signer::Online(_) => false,
         })
     }
 
@@ -152,7 +159,7 @@ fn load(id: &str, key: &Key, source: &Source) -> Result<Signer, Failure> {
         Use::Jwt => jwt::Signer::new(pair).map(|signer| Signer::Token(Arc::new(signer))),
         Use::Time => Some(Signer::Time(Arc::new(time::Key::new(pair)))),
         Use::Ssh => ssh::Ca::new(&pair).map(|ca| Signer::Ssh(Arc::new(ca))),
-        Use::Online => Some(Signer::Other),
+        Use::Online => Some(Signer::Online(Arc::new(pair))),
     };
     signer.ok_or_else(|| unusable("it does not sign what its record says"))
 }

@@ -13,7 +13,7 @@ use crate::{
     issuers::{self, Source},
     metrics::Metrics,
     registry::Registry,
-    reload,
+    releases, reload,
     service::Policy,
     store::Log,
     tls,
@@ -105,6 +105,8 @@ pub(crate) fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>), Fa
         log,
         secrets: files.policy.parent().unwrap_or(Path::new(".")).to_path_buf(),
         store: config.store.clone(),
+        releases: files.releases.clone(),
+        offered: ArcSwap::default(),
         room: Room::new(config.limits.requests as usize, config.limits.waiting as usize),
         programs: Semaphore::new(config.limits.programs as usize),
         metrics,
@@ -136,6 +138,7 @@ async fn serve(config: Config, plane: ControlPlane) -> Result<(), Failure> {
     for listener in doors {
         tokio::spawn(listener.run(Arc::clone(&plane), Arc::clone(&current), closing.clone()));
     }
+    tokio::spawn(releases::keep(Arc::clone(&plane), limits.reload()));
     tokio::spawn(watch.run(Arc::clone(&plane), current, limits.reload(), hang_up));
     tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     tokio::select! {

@@ -7,6 +7,7 @@ pub(crate) mod membership;
 pub(crate) mod names;
 pub(crate) mod pattern;
 pub(crate) mod policy;
+pub(crate) mod release;
 mod schedule;
 pub(crate) mod token;
 pub(crate) mod wave;

@@ -21,3 +21,4 @@ pub mod renewal;
 pub mod resolver_files;
 pub mod retry;
 pub mod state;
+pub mod update;

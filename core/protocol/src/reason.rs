@@ -198,6 +198,27 @@ reasons! {
     DeliveryStdout "delivery.stdout" 101 Host true "standard output cannot be written" "check what standard output is connected to";
     DeliveryFormat "delivery.format" 102 Host false "the credential does not fit the format" "choose a format that fits the credential's kind";
     DeliveryOwner "delivery.owner-unknown" 103 Host false "the owner named in the site does not exist here" "create the user or group, or use numbers";
+    UpdateDenied "update.denied" 3 Host false "this host does not take this release" "it failed here or was rolled back; pinnace update status tells, a newer release mends it";
+    UpdateSlow "update.slow" 4 Network true "the release does not arrive in time" "nothing to do; the next run goes on where this one ended";
+    UpdateQuota "update.quota" 5 ControlPlane true "files that were not what was signed have used up the day's bytes" "look at what serves targets; tomorrow this host tries again";
+    UpdateUnstaged "update.unstaged" 6 Host true "the release cannot be put on this host's disk" "check room and mode of the state directory; the release that runs is untouched";
+    UpdateNotRelease "update.not-a-release" 7 ControlPlane false "the signed target is not a release of Pinnace" "make it with pinnacectl release build";
+    UpdateRootInvalid "update.root-invalid" 36 Us false "the stamped root of trust cannot be used" "stamp the release again with the site's root";
+    UpdateNothingBefore "update.nothing-before" 37 Host false "there is no release to go back to" "nothing to do; the package's own copy is running";
+    UpdateNotMetadata "update.not-metadata" 112 Network true "what came is not release metadata" "something on the way answers in the control plane's place";
+    UpdateMalformed "update.malformed" 113 ControlPlane true "the release metadata is out of form" "publish it anew with pinnacectl release";
+    UpdateTooLarge "update.too-large" 114 ControlPlane true "the release metadata is larger than it may be" "something feeds this host endless data; look at what serves it";
+    UpdateUnsigned "update.unsigned" 115 ControlPlane true "the release metadata is not signed by enough of its keys" "if no key was changed without a new root, somebody tries to slip hosts a release; look at once";
+    UpdateWrongVersion "update.wrong-version" 116 ControlPlane true "the new root is not the next one" "publish every root in its order";
+    UpdateRollback "update.rollback" 117 ControlPlane true "the release metadata is older than what this host has seen" "a mirror lags behind, or somebody replays old metadata; a fast-forwarded version is mended by new keys";
+    UpdateExpired "update.expired" 118 ControlPlane true "the release metadata has ended" "check that pinnaced renews its timestamp, and that targets and root were renewed; credentials do not depend on it";
+    UpdateMixed "update.mixed" 119 ControlPlane true "release metadata of different moments came together" "publish all of it at once; if it stays so, somebody mixes";
+    UpdateMissing "update.missing" 120 ControlPlane true "release metadata or a release is not there" "publish it";
+    UpdateNoSuchTarget "update.no-such-target" 121 ControlPlane true "nobody has signed the release this host was told to take" "the control plane can only choose among signed releases; look at once";
+    UpdateTooDeep "update.too-deep" 122 ControlPlane true "too many roots or delegations at once" "nothing to do for roots; the next run goes on from there";
+    UpdateWrongFile "update.wrong-file" 123 ControlPlane true "the file is not the one that was signed" "the mirror lies or is damaged; the file was thrown away";
+    UpdateWrongPlatform "update.wrong-platform" 124 ControlPlane true "the release is for another platform" "the control plane can only choose among signed releases; look at once";
+    UpdateBelowFloor "update.below-floor" 125 ControlPlane true "the release is below the lowest generation allowed" "assign a newer one";
     Deadline "run.deadline" 110 Host true "the run did not end within its deadline" "a file system or device stands still; see the kernel's log";
     Internal "run.internal" 111 Us true "pinnace failed in a way it does not know" "report it with the log line";
 }
