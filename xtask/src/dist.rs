@@ -17,7 +17,7 @@ use std::{
 };
 
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"];
-const SIZE_BYTES_MAX: usize = 1_000_000;
+const SIZE_BYTES_MAX: usize = 1_250_000;
 
 /// The command `dist`.
 pub(crate) fn run() -> Done {

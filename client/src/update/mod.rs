@@ -69,14 +69,13 @@ fn take(root: &str, state: &State, record: &mut Record, session: &mut Session, r
     fits(&release, &hash, PLATFORM, floor, record).map_err(|reason| Failure::new(reason, path.clone()))?;
     let generations = Generations::open(state)?;
     let name = host::update::folder_of(release.generation, &hash);
-    if generations.current().as_deref() == Some(&name) {
-        return Ok(Some(format!("generation {} is in place", release.generation)));
-    }
     let file = trust::target_name(&path, &target, trusted.is_consistent());
     if !generations.stage(&name, &file, &target, walk.session, record)? {
         return Ok(Some(format!("fetching generation {}", release.generation)));
     }
-    generations.switch(&name)?;
+    if generations.current().as_deref() != Some(&name) {
+        generations.switch(&name)?;
+    }
     Ok(Some(format!("generation {} is in place", release.generation)))
 }
 

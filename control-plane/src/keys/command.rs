@@ -143,6 +143,9 @@ fn as_table(keys: &Keys) -> String {
         let since = key.ended_at.or(key.retired_at).or(key.activated_at).unwrap_or(key.prepared_at);
         let (purpose, algorithm, state) = (key.purpose.name(), key.algorithm.name(), key.state.name());
         lines.push(format!("{id:<16}  {purpose:<6}  {algorithm:<9}  {state:<8}  {since:<10}  {}", key.place));
+        if key.purpose == Use::Online {
+            lines.push(format!("{:18}for pinnacectl release --online-key {}", "", key.public));
+        }
     }
     lines.join("\n")
 }

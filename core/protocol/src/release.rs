@@ -5,8 +5,8 @@ use alloc::string::{String, ToString};
 
 /// The member of `custom` that is ours.
 const MEMBER: &str = "pinnace";
-/// As long as a channel, a platform or a version may be.
-const WORD_BYTES_MAX: usize = 64;
+/// As long as a channel, a platform, a version, or a file name with a SHA-512 before it may be.
+const WORD_BYTES_MAX: usize = 192;
 
 /// One binary for one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ pub struct Assignment {
 }
 
 /// As long as a target's path may be.
-pub const TARGET_BYTES_MAX: usize = 256;
+pub const TARGET_BYTES_MAX: usize = 512;
 
 impl Assignment {
     /// As it goes over the wire.
