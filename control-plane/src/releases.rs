@@ -114,8 +114,12 @@ async fn vouch(plane: &ControlPlane, before: Option<&Vouched>, root: &Root, targ
     let change = Change { kind: Kind::Setting, name: SETTING.into(), on, body: serde_json::to_string(&vouched).ok() };
     let event = Event::new("releases-vouched", at).with("version", version).with("targets", targets);
     match plane.change(event, vec![change]).await {
+        Ok(()) => {
+            tracing::info!(event = "releases-vouched", version, targets, ends = vouched.ends);
+            Ok(())
+        }
         // Another process was faster; the next look takes in what it wrote.
-        Ok(()) | Err(NotWritten::Conflict) => Ok(()),
+        Err(NotWritten::Conflict) => Ok(()),
         Err(because) => Err(refused(&format!("it cannot be kept: {because:?}"))),
     }
 }

@@ -1,6 +1,7 @@
 //! What a host believes of releases, held against the tools that others use for the same metadata.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that finds nothing where it looks fails, as it should")]
 
+mod cosign;
 mod ground;
 mod host;
 mod python;
