@@ -1,7 +1,8 @@
 //! A release from its engineers to a host, through a real control plane; whatever happens to it, the credential comes.
 
 use super::ground::Ground;
-use std::fs;
+use std::{fs, process::Command};
+use tests::rig::{check, finish};
 
 #[test]
 fn a_release_is_taken_runs_from_then_on_and_is_left_again() {
@@ -36,6 +37,23 @@ fn a_release_that_cannot_start_leaves_the_run_to_the_packages_own_copy() {
     assert_eq!(ground.run(), "current", "it was fetched anew");
     fs::remove_file(&program).unwrap();
     ground.runs_until("generation 1 is in place");
+}
+
+/// A full disk, and a clock that stepped back years: the credential comes, and the release once it can.
+#[test]
+fn a_disk_that_takes_no_release_and_a_clock_that_stepped_back_cost_no_credential() {
+    let ground = Ground::new();
+    let full = ground.rig.path("state/generations");
+    fs::create_dir(&full).unwrap();
+    check(Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=0700", "none"]).arg(&full));
+    ground.generation(1);
+    ground.runs_until("failed: update.unstaged");
+    check(Command::new("umount").arg(&full));
+    let mut earlier = Command::new(env!("CARGO_BIN_EXE_weird-host"));
+    let years_back = finish(earlier.args(["--clock-offset", "-315360000", "--"]).arg(ground.rig.client()));
+    years_back.expect_delivered();
+    assert_eq!(years_back.last_event["update"], "generation 1 is in place");
+    assert_eq!(ground.run(), "current");
 }
 
 /// Arbitrary package, and a mirror that lies; half a download is gone on with.
@@ -147,7 +165,7 @@ fn what_is_published_is_taken_by_python_tuf() {
         root.verify_delegate('snapshot', snapshot); root.verify_delegate('timestamp', timestamp)\n\
         assert snapshot.signed.meta['targets.json'].version == 2 and timestamp.signed.snapshot_meta.version == snapshot.signed.version\n\
         print(path, file.custom['pinnace']['generation'])";
-    let mut python = std::process::Command::new(super::python::python());
+    let mut python = Command::new(super::python::python());
     python.args(["-c", script]).arg(ground.rig.path("domain/releases/metadata")).arg(ground.published(1)).arg(ground.rig.path("state"));
     let said = python.output().unwrap();
     assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "pinnace/1/pinnace-x86_64 1", "{}", String::from_utf8_lossy(&said.stderr));
@@ -169,7 +187,7 @@ fn the_bundle_beside_a_release_holds_for_openssl_and_for_pinnacectl() {
     fs::write(ground.rig.path("sig.b64"), text["messageSignature"]["signature"].as_str().unwrap()).unwrap();
     let openssl = |file: &std::path::Path| {
         let script = "base64 -d sig.b64 > sig && openssl dgst -sha256 -verify targets-a.pub -signature sig \"$1\"";
-        std::process::Command::new("sh").args(["-c", script, "sh"]).arg(file).current_dir(ground.rig.path(".")).output().unwrap().status.success()
+        Command::new("sh").args(["-c", script, "sh"]).arg(file).current_dir(ground.rig.path(".")).output().unwrap().status.success()
     };
     assert!(openssl(&file));
     let flipped = ground.rig.path("flipped");
