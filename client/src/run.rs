@@ -11,7 +11,7 @@ use crate::{
     site,
     state::State,
     sys::start,
-    update::{self, Runs},
+    update,
 };
 use host::due::{self, Due, Held};
 use host::state::Memory;
@@ -50,7 +50,7 @@ pub(crate) fn run(typed: &Typed, arguments: &[OsString], factory: bool) -> u8 {
             let stdout = site.credentials.iter().flat_map(|credential| &credential.deliveries).any(|delivery| delivery.kind == Kind::Stdout);
             start::watchdog(site.deadline_seconds.saturating_add(2));
             let log = Log::new(stdout);
-            let outcome = go(&site, started, log, Runs::said(typed.generation.as_deref()));
+            let outcome = go(&site, started, log, update::generation_of(typed.generation.as_deref()));
             log.end(end(started, &outcome))
         }
         Err(failure) => Log::new(false).end(end(started, &ended(failure))),
@@ -62,7 +62,7 @@ pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
 }
 
-fn go(site: &Site, started: Instant, log: Log, runs: Runs<'_>) -> Outcome {
+fn go(site: &Site, started: Instant, log: Log, generation: i64) -> Outcome {
     let mut state = State::open(&site.state_dir);
     if let Err(failure) = state.lock() {
         return ended(failure);
@@ -77,7 +77,7 @@ fn go(site: &Site, started: Instant, log: Log, runs: Runs<'_>) -> Outcome {
     let session = keep_identity(site, started, log, &mut outcome, shown, &mut state, &mut memory);
     if let Some(session) = session.filter(|_| site.update_root.is_some()) {
         log.settle(end(started, &outcome));
-        outcome.update = update::step(site, &mut state, session, runs, deadline(site, started));
+        outcome.update = update::step(site, &mut state, session, generation, deadline(site, started));
     }
     state.warnings.iter().for_each(|warning| log.warning(warning));
     // The kernel closes and unlocks the state as the process ends.

@@ -7,6 +7,7 @@ mod ask;
 mod audit;
 mod context;
 mod failure;
+mod files;
 mod host;
 mod hosts;
 mod operators;

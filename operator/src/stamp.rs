@@ -1,9 +1,9 @@
 //! Stamping: the site goes into the release binary's reserved section, and nothing else changes.
 
-use crate::{failure::Failure, site};
+use crate::{failure::Failure, files, site};
 use object::{Object, ObjectSection};
 use protocol::site::{MAGIC, REGION_BYTES, RegionError, decode_region, encode_region};
-use std::{fs, io, ops::Range, path::Path};
+use std::{fs, ops::Range, path::Path};
 
 const SECTION: &str = ".pinnace_site";
 
@@ -17,7 +17,8 @@ pub(crate) fn stamp(site: &Path, binary: &Path, out: &Path) -> Result<(), Failur
     let mut bytes = fs::read(binary).map_err(|cause| failed(cause.to_string()))?;
     let range = region_of(&bytes).map_err(&failed)?;
     bytes.get_mut(range).ok_or_else(|| failed("the section lies outside the file".into()))?.copy_from_slice(&region);
-    replace(out, &bytes, binary).map_err(|cause| failed(format!("{}: {cause}", out.display())))?;
+    let written = fs::metadata(binary).and_then(|like| files::replace(out, &bytes, Some(like.permissions())));
+    written.map_err(|cause| failed(format!("{}: {cause}", out.display())))?;
     println!("stamped site {} into {} ({} bytes)", site.name, out.display(), bytes.len());
     Ok(())
 }
@@ -31,20 +32,6 @@ pub(crate) fn stamped(binary: &[u8]) -> Result<protocol::site::Site, String> {
         RegionError::Unsupported => "its site is of another format version".to_owned(),
         RegionError::Invalid(invalid) => invalid.to_string(),
     })
-}
-
-/// Puts the bytes at `out` whole or not at all, with the mode that `like` has.
-fn replace(out: &Path, bytes: &[u8], like: &Path) -> io::Result<()> {
-    let fresh = out.with_added_extension("pinnacectl-new");
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = fs::write(&fresh, bytes)
-        .and_then(|()| fs::set_permissions(&fresh, fs::metadata(like)?.permissions()))
-        .and_then(|()| fs::File::open(&fresh)?.sync_all())
-        .and_then(|()| fs::rename(&fresh, out));
-    if written.is_err() {
-        let _ = fs::remove_file(&fresh);
-    }
-    written.and_then(|()| fs::File::open(folder)?.sync_all())
 }
 
 /// The command `verify-stamp`.

@@ -26,28 +26,9 @@ const CURRENT: &str = "current";
 const PREVIOUS: &str = "previous";
 const PIECE_BYTES: usize = 65_536;
 
-/// What this process runs from.
-#[derive(Clone, Copy)]
-pub(crate) enum Runs<'a> {
-    /// The copy of the package.
-    Factory,
-    /// A release, by its folder's name.
-    Release(&'a str),
-}
-
-impl<'a> Runs<'a> {
-    /// As whoever started this process said.
-    pub(crate) fn said(name: Option<&'a str>) -> Self {
-        name.filter(|name| parse_folder(name).is_some()).map_or(Runs::Factory, Runs::Release)
-    }
-
-    /// 0 for the package's copy.
-    pub(super) fn generation(self) -> i64 {
-        match self {
-            Runs::Factory => 0,
-            Runs::Release(name) => parse_folder(name).map_or(0, |(generation, _)| generation),
-        }
-    }
+/// The generation that this process is, as whoever started it said; 0 for the package's copy.
+pub(crate) fn generation_of(said: Option<&str>) -> i64 {
+    said.and_then(parse_folder).map_or(0, |(generation, _)| generation)
 }
 
 /// Goes on as the release that `current` names, with the same arguments; comes back only where there is none or it cannot start.
@@ -105,9 +86,12 @@ impl<'a> Generations<'a> {
             if allowance == 0 || Instant::now() >= session.deadline() {
                 return Ok(false);
             }
-            let last = target.length.min(held.saturating_add(PIECE_BYTES.min(allowance)));
-            let bytes =
-                piece(session, file, (held, last)).or_else(|failure| if slow(&failure) && held > 0 { Ok(Vec::new()) } else { Err(failure) })?;
+            let end = target.length.min(held.saturating_add(PIECE_BYTES.min(allowance)));
+            let bytes = match piece(session, file, (held, end)) {
+                // What came so far is kept, and the next run goes on from there.
+                Err(failure) if failure.reason == Reason::UpdateSlow && held > 0 => return Ok(false),
+                bytes => bytes?,
+            };
             if bytes.is_empty() {
                 return Ok(false);
             }
@@ -175,11 +159,6 @@ fn piece(session: &mut Session, file: &str, (first, end): (usize, usize)) -> Res
         Reason::HttpTimeout => Failure::new(Reason::UpdateSlow, file),
         _ => failure,
     })
-}
-
-/// What came so far is kept, and the next run goes on from there.
-fn slow(failure: &Failure) -> bool {
-    failure.reason == Reason::UpdateSlow
 }
 
 fn is_target(mut file: std::fs::File, target: &Target) -> io::Result<bool> {

@@ -2,13 +2,15 @@
 //! from `host::update`; here it is fetched, put on the disk, and switched to.
 
 mod command;
+mod crypto;
 mod generations;
 mod walk;
 
 pub(crate) use command::command;
-pub(crate) use generations::{Runs, hand_over};
+pub(crate) use generations::{generation_of, hand_over};
 
 use crate::{failure::Failure, net::session::Session, run::now, state::State};
+use crypto::Ring;
 use generations::Generations;
 use host::update::{Record, fits, floor_of};
 use protocol::{
@@ -19,20 +21,20 @@ use protocol::{
 };
 use std::time::Instant;
 use trust::Target;
-use walk::{Ring, Walk, limits};
+use walk::{LIMITS, Walk};
 
 /// Where this client runs.
 const PLATFORM: &str = if cfg!(target_arch = "aarch64") { "aarch64-linux" } else { "x86_64-linux" };
 
 /// One step towards the release that the control plane wants this host to run; says in a word or two what came of it.
-pub(crate) fn step(site: &Site, state: &mut State, mut session: Session, runs: Runs<'_>, deadline: Instant) -> Option<String> {
+pub(crate) fn step(site: &Site, state: &mut State, mut session: Session, generation: i64, deadline: Instant) -> Option<String> {
     let root = site.update_root.as_deref()?;
     let mut record = state.record();
     if record.pinned {
         return Some("pinned".to_owned());
     }
     session.until(deadline);
-    let done = take(root, state, &mut record, &mut session, runs);
+    let done = take(root, state, &mut record, &mut session, generation);
     if let Ok(None) = done {
         return Some("current".to_owned());
     }
@@ -50,8 +52,7 @@ pub(crate) fn step(site: &Site, state: &mut State, mut session: Session, runs: R
 }
 
 /// `None` where there is nothing to take.
-fn take(root: &str, state: &State, record: &mut Record, session: &mut Session, runs: Runs<'_>) -> Result<Option<String>, Failure> {
-    let generation = runs.generation();
+fn take(root: &str, state: &State, record: &mut Record, session: &mut Session, generation: i64) -> Result<Option<String>, Failure> {
     let body = match session.get(&format!("/v1/release?platform={PLATFORM}&generation={generation}")) {
         // A control plane without releases.
         Err(failure) if failure.reason == Reason::HttpNotFound => return Ok(None),
@@ -61,7 +62,7 @@ fn take(root: &str, state: &State, record: &mut Record, session: &mut Session, r
     let Some(path) = assignment.target else { return Ok(None) };
     let time = now().saturating_sub(session.skew);
     let mut walk = Walk::new(session, state, root)?;
-    let trusted = trust::refresh(&mut walk, &Ring, time, limits())?;
+    let trusted = trust::refresh(&mut walk, &Ring, time, LIMITS)?;
     let target = trusted.find(&mut walk, &Ring, &path)?;
     let floor = floor_of(&trusted.targets);
     record.floor = record.floor.max(floor);
@@ -69,7 +70,7 @@ fn take(root: &str, state: &State, record: &mut Record, session: &mut Session, r
     fits(&release, &hash, PLATFORM, floor, record).map_err(|reason| Failure::new(reason, path.clone()))?;
     let generations = Generations::open(state)?;
     let name = host::update::folder_of(release.generation, &hash);
-    let file = trust::target_name(&path, &target, trusted.is_consistent());
+    let file = trust::target_name(&path, &target.hashes, trusted.is_consistent());
     if !generations.stage(&name, &file, &target, walk.session, record)? {
         return Ok(Some(format!("fetching generation {}", release.generation)));
     }

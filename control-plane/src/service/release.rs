@@ -2,7 +2,7 @@
 //! floor, or has ended, is no choice.
 
 use super::host::Labels;
-use protocol::release::{Release, is_path};
+use protocol::release::{Release, floor, is_path};
 use trust::Targets;
 
 /// The label of hosts that get releases of the channel `canary` too.
@@ -21,7 +21,7 @@ impl Catalog {
     pub(crate) fn of(targets: &Targets) -> Self {
         let release = |(path, target): &(String, trust::Target)| Some((path.clone(), Release::from_custom(target.custom.as_ref()?)?));
         let releases: Vec<_> = targets.targets().iter().filter(|(path, _)| is_path(path)).filter_map(release).collect();
-        let floor = releases.iter().map(|(_, release)| release.minimum).max().unwrap_or(0);
+        let floor = floor(releases.iter().map(|(_, release)| release));
         Self { releases, floor, ends: targets.expires() }
     }
 

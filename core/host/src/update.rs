@@ -8,7 +8,7 @@ use alloc::{
 use protocol::{
     json::{self, Value},
     reason::Reason,
-    release::Release,
+    release::{Release, floor},
 };
 use trust::{Targets, Why};
 
@@ -101,11 +101,11 @@ impl Record {
     }
 }
 
-/// The lowest generation that targets allow: the highest that any of their releases demands.
+/// The lowest generation that targets allow.
 #[must_use]
 pub fn floor_of(targets: &Targets) -> i64 {
-    let releases = targets.targets().iter().filter_map(|(_, target)| Release::from_custom(target.custom.as_ref()?));
-    releases.map(|release| release.minimum).max().unwrap_or(0)
+    let releases: Vec<Release> = targets.targets().iter().filter_map(|(_, target)| Release::from_custom(target.custom.as_ref()?)).collect();
+    floor(releases.iter())
 }
 
 /// Whether this host may take a release.

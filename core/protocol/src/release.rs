@@ -53,6 +53,12 @@ impl Release {
     }
 }
 
+/// The lowest generation that releases allow: the highest that any of them demands.
+#[must_use]
+pub fn floor<'a>(releases: impl Iterator<Item = &'a Release>) -> i64 {
+    releases.map(|release| release.minimum).max().unwrap_or(0)
+}
+
 /// Whether a text is fit for a file name: letters, digits and `_.-+`, not beginning with a dot.
 #[must_use]
 pub fn is_word(text: &str) -> bool {

@@ -30,4 +30,4 @@ pub use file::{Hashes, Meta};
 pub use key::{Crypto, Key, Scheme, spki_key};
 pub use refused::{Refused, Why};
 pub use role::{Root, Snapshot, Target, Targets, Timestamp};
-pub use update::{Limits, Repository, Roles, Trusted, file_name, local_name, refresh, target_name};
+pub use update::{Limits, ROOT, Repository, Trusted, file_name, file_version, local_name, quoted, refresh, target_name};

@@ -6,7 +6,7 @@
 use crate::{
     delegation::Delegations,
     envelope::Signers,
-    file::Meta,
+    file::{Hashes, Meta},
     key::Crypto,
     refused::{Refused, Why},
     role::{Head, Root, Snapshot, Target, Targets, Timestamp},
@@ -72,19 +72,10 @@ pub struct Trusted {
     limits: Limits,
 }
 
-/// The names under which top-level metadata is kept.
-pub struct Roles;
-
-impl Roles {
-    /// The root.
-    pub const ROOT: &'static str = "root.json";
-    /// The timestamp.
-    pub const TIMESTAMP: &'static str = "timestamp.json";
-    /// The snapshot.
-    pub const SNAPSHOT: &'static str = "snapshot.json";
-    /// The targets.
-    pub const TARGETS: &'static str = "targets.json";
-}
+/// The name under which the root is kept.
+pub const ROOT: &str = "root.json";
+const TIMESTAMP: &str = "timestamp.json";
+const SNAPSHOT: &str = "snapshot.json";
 
 /// Brings the metadata up to date. `now` holds for the whole walk (specification 5.1), however long it takes.
 ///
@@ -102,15 +93,15 @@ pub fn refresh<R: Repository>(repository: &mut R, crypto: &impl Crypto, now: i64
 /// 5.2 and 5.3.
 fn newest_root<R: Repository>(repository: &mut R, crypto: &impl Crypto, now: i64, limits: &Limits) -> Result<Root, R::Error> {
     let refused = |why: Why| why.about("root");
-    let stored = repository.load(Roles::ROOT).ok_or_else(|| refused(Why::Missing))?;
+    let stored = repository.load(ROOT).ok_or_else(|| refused(Why::Missing))?;
     let mut root = Root::anchor(&stored, crypto).map_err(refused)?;
     for _ in 0..limits.roots {
-        let name = format!("{}.{}", root.head.version.saturating_add(1), Roles::ROOT);
+        let name = file_name("root", root.head.version.saturating_add(1), true);
         let Some(bytes) = repository.fetch(&name, limits.root_bytes)? else {
             return in_time("root", &root.head, now).map(|()| root).map_err(Into::into);
         };
         root = root.succeed(&bytes, crypto).map_err(refused)?;
-        repository.store(Roles::ROOT, &bytes)?;
+        repository.store(ROOT, &bytes)?;
     }
     Err(refused(Why::TooManyRoots).into())
 }
@@ -118,8 +109,8 @@ fn newest_root<R: Repository>(repository: &mut R, crypto: &impl Crypto, now: i64
 /// 5.4.
 fn newest_timestamp<R: Repository>(repository: &mut R, crypto: &impl Crypto, root: &Root, now: i64, limits: &Limits) -> Result<Timestamp, R::Error> {
     let refused = |why: Why| why.about("timestamp");
-    let held = repository.load(Roles::TIMESTAMP).and_then(|bytes| Timestamp::believe(&bytes, root, crypto).ok());
-    let bytes = repository.fetch(Roles::TIMESTAMP, limits.timestamp_bytes)?.ok_or_else(|| refused(Why::Missing))?;
+    let held = repository.load(TIMESTAMP).and_then(|bytes| Timestamp::believe(&bytes, root, crypto).ok());
+    let bytes = repository.fetch(TIMESTAMP, limits.timestamp_bytes)?.ok_or_else(|| refused(Why::Missing))?;
     let fresh = Timestamp::believe(&bytes, root, crypto).map_err(refused)?;
     if let Some(held) = held {
         if fresh.head.version < held.head.version || fresh.head.version > held.head.version && fresh.snapshot.version < held.snapshot.version {
@@ -132,7 +123,7 @@ fn newest_timestamp<R: Repository>(repository: &mut R, crypto: &impl Crypto, roo
         }
     }
     in_time("timestamp", &fresh.head, now)?;
-    repository.store(Roles::TIMESTAMP, &bytes)?;
+    repository.store(TIMESTAMP, &bytes)?;
     Ok(fresh)
 }
 
@@ -147,7 +138,7 @@ fn named_snapshot<R: Repository>(
 ) -> Result<Snapshot, R::Error> {
     let refused = |why: Why| why.about("snapshot");
     let meta = &timestamp.snapshot;
-    let stored = repository.load(Roles::SNAPSHOT);
+    let stored = repository.load(SNAPSHOT);
     let held = stored.as_deref().and_then(|bytes| Snapshot::believe(bytes, root, crypto).ok());
     if let (Some(held), Some(bytes)) = (&held, &stored)
         && held.head.version == meta.version
@@ -170,7 +161,7 @@ fn named_snapshot<R: Repository>(
         return Err(refused(Why::Rollback).into());
     }
     in_time("snapshot", &fresh.head, now)?;
-    repository.store(Roles::SNAPSHOT, &bytes)?;
+    repository.store(SNAPSHOT, &bytes)?;
     Ok(fresh)
 }
 
@@ -267,27 +258,39 @@ pub fn file_name(role: &str, version: i64, consistent: bool) -> String {
     if consistent && role != "timestamp" { format!("{version}.{}", local_name(role)) } else { local_name(role) }
 }
 
-/// The name under which a role's metadata is kept: every byte that is not a letter, a digit or one of `_.-~` becomes `%XX`.
+/// The name under which a role's metadata is kept.
 #[must_use]
 pub fn local_name(role: &str) -> String {
-    let mut name = String::new();
-    for byte in role.bytes() {
-        if byte.is_ascii_alphanumeric() || b"_.-~".contains(&byte) {
-            name.push(char::from(byte));
+    quoted(role, "") + ".json"
+}
+
+/// A text in which every byte that is not a letter, a digit, one of `_.-~` or of `kept` is `%XX` (RFC 3986 section 2.1).
+#[must_use]
+pub fn quoted(text: &str, kept: &str) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"_.-~".contains(&byte) || kept.as_bytes().contains(&byte) {
+            out.push(char::from(byte));
         } else {
-            name.push_str(&format!("%{byte:02X}"));
+            out.push_str(&format!("%{byte:02X}"));
         }
     }
-    name.push_str(".json");
-    name
+    out
+}
+
+/// The version in a metadata file's name; `None` if it is not a versioned file of this role.
+#[must_use]
+pub fn file_version(name: &str, role: &str) -> Option<i64> {
+    let version = name.strip_suffix(&local_name(role))?.strip_suffix('.')?;
+    version.parse().ok().filter(|version| *version > 0)
 }
 
 /// The name of a target's file in the repository: with consistent snapshots its hash stands before the last segment.
 #[must_use]
-pub fn target_name(path: &str, target: &Target, consistent: bool) -> String {
+pub fn target_name(path: &str, hashes: &Hashes, consistent: bool) -> String {
     match path.rsplit_once('/') {
         _ if !consistent => path.to_string(),
-        Some((folder, name)) => format!("{folder}/{}.{name}", target.hashes.name()),
-        None => format!("{}.{path}", target.hashes.name()),
+        Some((folder, name)) => format!("{folder}/{}.{name}", hashes.name()),
+        None => format!("{}.{path}", hashes.name()),
     }
 }

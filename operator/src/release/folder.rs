@@ -1,14 +1,13 @@
 //! The folder: what is staged, what is in force.
 
-use crate::failure::Failure;
+use crate::{failure::Failure, files};
 use signing::{AwsLc, Draft, RootPlan, TargetPlan, next_root};
 use std::{
     fs, io,
-    io::Write,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
-use trust::{Root, Targets};
+use trust::{Hashes, Root, Targets, file_name, file_version, target_name};
 
 /// The two roles that are signed offline.
 pub(super) const ROOT: &str = "root";
@@ -40,7 +39,7 @@ impl Folder {
     }
 
     pub(super) fn metadata_path(&self, role: &str, version: i64) -> PathBuf {
-        self.path.join("metadata").join(format!("{version}.{role}.json"))
+        self.path.join("metadata").join(file_name(role, version, true))
     }
 
     /// What is staged for a role.
@@ -59,8 +58,7 @@ impl Folder {
     pub(super) fn newest(&self, role: &str) -> Result<Option<(i64, Vec<u8>)>, Failure> {
         let folder = self.path.join("metadata");
         let names = fs::read_dir(&folder).map_err(|cause| failed("cannot read the release folder", cause))?;
-        let version = |name: &str| name.strip_suffix(&format!(".{role}.json"))?.parse::<i64>().ok();
-        let newest = names.flatten().filter_map(|entry| version(entry.file_name().to_str()?)).max();
+        let newest = names.flatten().filter_map(|entry| file_version(entry.file_name().to_str()?, role)).max();
         let Some(newest) = newest else { return Ok(None) };
         Ok(read(&self.metadata_path(role, newest))?.map(|bytes| (newest, bytes)))
     }
@@ -98,8 +96,8 @@ impl Folder {
 
     /// Where a target's bytes lie: with their hash before their name.
     pub(super) fn target_path(&self, plan: &TargetPlan) -> PathBuf {
-        let (folder, name) = plan.path.rsplit_once('/').unwrap_or(("", &plan.path));
-        self.path.join("targets").join(folder).join(format!("{}.{name}", protocol::hex_encode(&plan.sha256)))
+        let hashes = Hashes { sha256: Some(plan.sha256.clone()), sha512: None };
+        self.targets_path().join(target_name(&plan.path, &hashes, true))
     }
 }
 
@@ -113,21 +111,10 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     }
 }
 
-/// Writes a file whole or not at all, so that whoever serves the folder never shows half of one.
+/// Writes a file, and the folders on the way to it.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let fresh = path.with_added_extension("new");
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let written = fs::create_dir_all(folder).and_then(|()| {
-        let mut file = fs::File::create(&fresh)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&fresh, path)?;
-        fs::File::open(folder)?.sync_all()
-    });
-    written.map_err(|cause| {
-        let _ = fs::remove_file(&fresh);
-        failed(&format!("cannot write {}", path.display()), cause)
-    })
+    let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| files::replace(path, bytes, None));
+    written.map_err(|cause| failed(&format!("cannot write {}", path.display()), cause))
 }
 
 /// Seconds since 1970, so many days from this moment.

@@ -36,7 +36,7 @@ pub(super) fn build(folder: &Folder, binary: &Path, named: Named, life: TargetsL
     if let Some(newest) = of_platform().map(|plan| plan.release.generation).max().filter(|newest| *newest >= named.generation) {
         return Err(wrong(format!("generation {newest} is there for {platform}")).hinted("generations only grow"));
     }
-    let minimum = plans.iter().map(|plan| plan.release.minimum).max().unwrap_or(0);
+    let minimum = floor_of(&plans);
     let plan = TargetPlan {
         path: format!("pinnace/{}/pinnace-{machine}", named.generation),
         length: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
@@ -53,7 +53,7 @@ pub(super) fn build(folder: &Folder, binary: &Path, named: Named, life: TargetsL
 pub(super) fn withdraw(folder: &Folder, generation: i64, life: TargetsLife) -> Result<(), Failure> {
     let (version, mut plans) = folder.targets()?;
     let before = plans.len();
-    let floor = plans.iter().map(|plan| plan.release.minimum).max().unwrap_or(0);
+    let floor = floor_of(&plans);
     plans.retain(|plan| plan.release.generation != generation);
     if plans.len() == before {
         return Err(failed("cannot withdraw it", format!("there is no generation {generation}")));
@@ -69,7 +69,7 @@ pub(super) fn withdraw(folder: &Folder, generation: i64, life: TargetsLife) -> R
 /// The command `floor`.
 pub(super) fn floor(folder: &Folder, generation: i64, life: TargetsLife) -> Result<(), Failure> {
     let (version, mut plans) = folder.targets()?;
-    let held = plans.iter().map(|plan| plan.release.minimum).max().unwrap_or(0);
+    let held = floor_of(&plans);
     if generation < held {
         return Err(failed("cannot set the floor", format!("it is {held} already")).hinted("a floor only rises"));
     }
@@ -90,6 +90,10 @@ pub(super) fn renew(folder: &Folder, life: TargetsLife) -> Result<(), Failure> {
 
 fn stage(folder: &Folder, version: i64, plans: &[TargetPlan], life: TargetsLife) -> Result<(), Failure> {
     folder.stage(TARGETS, &Draft::new(targets(version, in_days(life.targets_days), plans)))
+}
+
+fn floor_of(plans: &[TargetPlan]) -> i64 {
+    protocol::release::floor(plans.iter().map(|plan| &plan.release))
 }
 
 fn machine(bytes: &[u8]) -> Option<&'static str> {

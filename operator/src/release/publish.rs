@@ -1,13 +1,13 @@
 //! From staged to in force, and from there to the folder that a control plane serves.
 
 use super::folder::{Folder, ROOT, TARGETS, failed, read, write};
-use crate::failure::Failure;
+use crate::{failure::Failure, files::UNFINISHED};
 use signing::AwsLc;
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-use trust::Root;
+use trust::{Root, file_name};
 
 /// The command `publish`.
 pub(super) fn publish(folder: &Folder, to: Option<&Path>) -> Result<(), Failure> {
@@ -56,9 +56,9 @@ fn copy(folder: &Folder, root: &Root, to: &Path) -> Result<(), Failure> {
     copy_files(&folder.targets_path(), &to.join("targets"))?;
     for version in 1..=root.version() {
         let Some(bytes) = read(&folder.metadata_path(ROOT, version))? else { continue };
-        write_new(&to.join("metadata").join(format!("{version}.root.json")), &bytes)?;
+        write_new(&to.join("metadata").join(file_name(ROOT, version, true)), &bytes)?;
     }
-    write_new(&to.join("metadata").join(format!("{version}.targets.json")), &targets)
+    write_new(&to.join("metadata").join(file_name(TARGETS, version, true)), &targets)
 }
 
 fn copy_files(from: &Path, to: &Path) -> Result<(), Failure> {
@@ -69,7 +69,7 @@ fn copy_files(from: &Path, to: &Path) -> Result<(), Failure> {
         let Some(name) = path.file_name() else { continue };
         if path.is_dir() {
             copy_files(&path, &to.join(name))?;
-        } else if path.extension().is_none_or(|extension| extension != "new") {
+        } else if path.extension().is_none_or(|extension| extension != UNFINISHED) {
             write_new(&to.join(name), &fs::read(&path).map_err(unread)?)?;
         }
     }

@@ -53,7 +53,7 @@ impl Repository for Files {
 
 /// A file of at most that many bytes; `None` if the server says that it has none.
 pub(crate) fn get(base: &str, name: &str, bytes_max: usize) -> Result<Option<Vec<u8>>, Problem> {
-    let url = format!("{}/{}", base.trim_end_matches('/'), quoted(name, "/%"));
+    let url = format!("{}/{}", base.trim_end_matches('/'), trust::quoted(name, "/%"));
     let answer = match ureq::get(&url).call() {
         Ok(answer) => answer,
         Err(ureq::Error::StatusCode(403 | 404)) => return Ok(None),
@@ -63,12 +63,6 @@ pub(crate) fn get(base: &str, name: &str, bytes_max: usize) -> Result<Option<Vec
     let most = u64::try_from(bytes_max).unwrap_or(u64::MAX);
     answer.into_body().into_reader().take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() > bytes_max { Err(Why::TooLarge.about(name).into()) } else { Ok(Some(bytes)) }
-}
-
-/// Every byte that is not a letter, a digit, one of `_.-~` or of `kept` as `%XX`.
-pub(crate) fn quoted(text: &str, kept: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-~".contains(byte) || kept.as_bytes().contains(byte);
-    text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Whole or not at all.

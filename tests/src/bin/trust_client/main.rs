@@ -6,6 +6,7 @@
 //!
 //! It exits with 0 or 1. `FAKETIME` (seconds, signed, relative to the clock) moves its clock, unless libfaketime has done so.
 
+#[path = "../../../../client/src/update/crypto.rs"]
 mod crypto;
 mod files;
 
@@ -85,11 +86,11 @@ fn download(typed: &Typed) -> Result<(), Problem> {
     let trusted = refresh(&mut files, &Ring, now(), Limits::default())?;
     for path in &typed.target_names {
         let target = trusted.find(&mut files, &Ring, path)?;
-        let kept = typed.target_dir.join(files::quoted(path, ""));
+        let kept = typed.target_dir.join(trust::quoted(path, ""));
         if fs::read(&kept).is_ok_and(|bytes| target.check(&bytes, &Ring).is_ok()) {
             continue;
         }
-        let name = target_name(path, &target, trusted.is_consistent());
+        let name = target_name(path, &target.hashes, trusted.is_consistent());
         let bytes = get(&typed.target_base_url, &name, target.length)?.ok_or_else(|| Problem(format!("{name} is not there")))?;
         target.check(&bytes, &Ring).map_err(|why| Problem(why.about(path).to_string()))?;
         fs::create_dir_all(&typed.target_dir)?;
