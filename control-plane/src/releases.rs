@@ -16,11 +16,12 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use trust::{Root, Targets, Timestamp};
+use trust::{Root, Targets, Timestamp, file_name, file_version};
 
 /// The setting that holds what is vouched for.
 const SETTING: &str = "releases";
-const BYTES_MAX: u64 = 5_000_000;
+/// Metadata larger than that is not offered.
+pub(crate) const METADATA_BYTES_MAX: u64 = 5_000_000;
 const TIMESTAMP_SECONDS: i64 = 86_400;
 const SNAPSHOT_SECONDS: i64 = 7 * 86_400;
 
@@ -44,8 +45,8 @@ pub(crate) struct Vouched {
 pub(crate) struct Offered {
     /// The releases to choose among.
     pub(crate) catalog: Catalog,
-    /// The newest root.
-    root: Option<Root>,
+    /// The versions of the newest root and of the targets.
+    root: i64,
     targets: i64,
 }
 
@@ -78,10 +79,11 @@ async fn look(plane: &ControlPlane) -> Result<(), Failure> {
         return Err(refused(&format!("targets {} are older than those offered before", targets.version())));
     }
     let holds = vouched.as_ref().is_some_and(|vouched| holds(vouched, &root, targets.version()));
-    if !holds {
-        vouch(plane, vouched.as_ref(), &root, targets.version()).await?;
+    // Where another process was faster, the next look takes in what it wrote.
+    if !holds && !vouch(plane, vouched.as_ref(), &root, targets.version()).await? {
+        return Ok(());
     }
-    plane.offered.store(Arc::new(Offered { catalog: Catalog::of(&targets), targets: targets.version(), root: Some(root) }));
+    plane.offered.store(Arc::new(Offered { catalog: Catalog::of(&targets), root: root.version(), targets: targets.version() }));
     Ok(())
 }
 
@@ -96,7 +98,8 @@ fn holds(vouched: &Vouched, root: &Root, targets: i64) -> bool {
     believed && vouched.targets == targets && vouched.ends - now() > TIMESTAMP_SECONDS / 2
 }
 
-async fn vouch(plane: &ControlPlane, before: Option<&Vouched>, root: &Root, targets: i64) -> Result<(), Failure> {
+/// Whether it is on record; not where another process has changed the record meanwhile.
+async fn vouch(plane: &ControlPlane, before: Option<&Vouched>, root: &Root, targets: i64) -> Result<bool, Failure> {
     let (version, at) = (before.map_or(1, |before| before.version + 1), now());
     let fresh = {
         let ring = plane.keys.load();
@@ -116,10 +119,9 @@ async fn vouch(plane: &ControlPlane, before: Option<&Vouched>, root: &Root, targ
     match plane.change(event, vec![change]).await {
         Ok(()) => {
             tracing::info!(event = "releases-vouched", version, targets, ends = vouched.ends);
-            Ok(())
+            Ok(true)
         }
-        // Another process was faster; the next look takes in what it wrote.
-        Err(NotWritten::Conflict) => Ok(()),
+        Err(NotWritten::Conflict) => Ok(false),
         Err(because) => Err(refused(&format!("it cannot be kept: {because:?}"))),
     }
 }
@@ -127,13 +129,14 @@ async fn vouch(plane: &ControlPlane, before: Option<&Vouched>, root: &Root, targ
 /// The newest root and the targets that it vouches for; `None` where nothing was ever published.
 fn read(folder: &Path) -> Result<Option<(Root, Targets)>, Failure> {
     let Some(root) = newest(folder, "root") else { return Ok(None) };
-    let root = Root::anchor(&files::read_bounded(&root, BYTES_MAX)?, &AwsLc).map_err(|why| refused(&why.about("the newest root").to_string()))?;
+    let root =
+        Root::anchor(&files::read_bounded(&root, METADATA_BYTES_MAX)?, &AwsLc).map_err(|why| refused(&why.about("the newest root").to_string()))?;
     if root.expires() <= now() {
         return Err(refused("the newest root has ended"));
     }
     let Some(targets) = newest(folder, "targets") else { return Ok(None) };
     let targets =
-        Targets::top(&files::read_bounded(&targets, BYTES_MAX)?, &root, &AwsLc).map_err(|why| refused(&why.about("targets").to_string()))?;
+        Targets::top(&files::read_bounded(&targets, METADATA_BYTES_MAX)?, &root, &AwsLc).map_err(|why| refused(&why.about("targets").to_string()))?;
     if targets.expires() <= now() {
         return Err(refused("the newest targets have ended"));
     }
@@ -142,17 +145,15 @@ fn read(folder: &Path) -> Result<Option<(Root, Targets)>, Failure> {
 
 fn newest(folder: &Path, role: &str) -> Option<PathBuf> {
     let names = std::fs::read_dir(folder).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let version = names.filter_map(|name| name.strip_suffix(&format!(".{role}.json"))?.parse::<u64>().ok()).max()?;
-    Some(folder.join(format!("{version}.{role}.json")))
+    let version = names.filter_map(|name| file_version(&name, role)).max()?;
+    Some(folder.join(file_name(role, version, true)))
 }
 
 impl Offered {
     /// Whether a metadata file of the folder is offered: a half-published one is not there.
     pub(crate) fn has(&self, name: &str) -> bool {
-        let version = |role: &str| name.strip_suffix(&format!(".{role}.json")).and_then(|version| version.parse::<i64>().ok());
-        let root = self.root.as_ref().map_or(0, Root::version);
-        version("root").is_some_and(|version| (1..=root).contains(&version))
-            || version("targets").is_some_and(|version| (1..=self.targets).contains(&version))
+        let within = |role: &str, newest: i64| file_version(name, role).is_some_and(|version| version <= newest);
+        within("root", self.root) || within("targets", self.targets)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What hosts ask about releases: which one to run, the metadata that vouches for it, and its bytes.
 
 use super::{ControlPlane, Reply, Visitor, admission, reply};
-use crate::releases::vouched;
+use crate::releases::{METADATA_BYTES_MAX, vouched};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, header};
@@ -13,8 +13,6 @@ use std::{
     sync::Arc,
 };
 
-/// Metadata larger than that is not offered.
-const METADATA_BYTES_MAX: u64 = 5_000_000;
 /// The most bytes of a target that go out at once.
 const PIECE_BYTES_MAX: u64 = 262_144;
 
@@ -63,9 +61,8 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, questio
     let guest = admission::admit(plane, visitor, now)?;
     match question {
         Question::Which { platform, generation } => {
-            // Nothing is assigned that no process vouches for yet.
-            let offered = plane.offered.load();
-            let target = vouched(plane).and_then(|_| offered.catalog.choose(&platform, generation, &guest.labels, now).map(ToOwned::to_owned));
+            // Nothing is offered here before it is vouched for.
+            let target = plane.offered.load().catalog.choose(&platform, generation, &guest.labels, now).map(ToOwned::to_owned);
             Ok(reply::json(Assignment { target }.to_json()))
         }
         Question::Metadata(name) => metadata(plane, name).await,
