@@ -90,6 +90,7 @@ fn dispatch(typed: &Typed, arguments: &[OsString]) -> Result<u8, String> {
     }
     Ok(match command {
         "run" => run::run(typed, arguments, typed.factory),
+        "rescue" => run::rescue(typed, arguments),
         "update" => update::command(typed, one("status, pin, unpin or rollback")?, typed.json)?,
         "status" => show::status(typed, typed.json),
         "doctor" => doctor::doctor(typed, typed.json),

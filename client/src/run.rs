@@ -6,7 +6,7 @@ use crate::{
     failure::Failure,
     fetch::{Fetch, Wanted},
     identity::{self, Identity, Shown},
-    log::{End, Log},
+    log::{self, End, Log},
     net::{session::Session, way::Way},
     site,
     state::State,
@@ -57,6 +57,15 @@ pub(crate) fn run(typed: &Typed, arguments: &[OsString], factory: bool) -> u8 {
     }
 }
 
+/// The command `rescue`, after a run that failed; gives the exit status.
+pub(crate) fn rescue(typed: &Typed, arguments: &[OsString]) -> u8 {
+    let memory = site::load(typed.host_file.as_deref(), typed.state_dir.as_deref()).map(|site| State::open(&site.state_dir).memory());
+    match memory.ok().and_then(|memory| memory.needs_no_rescue(now())) {
+        Some(reason) => log::print(&format!("no rescue: the package's own copy was that run, and says {}\n", reason.code())),
+        None => run(typed, arguments, true),
+    }
+}
+
 /// This host's own clock, in seconds; before 1970 it says 0.
 pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
@@ -70,6 +79,7 @@ fn go(site: &Site, started: Instant, log: Log, generation: i64) -> Outcome {
     let mut memory = state.memory();
     let (mut outcome, shown) = fetch_what_is_due(site, started, &mut state, &mut memory);
     memory.last_run_at = now();
+    memory.last_generation = generation;
     memory.last_code = outcome.failure.as_ref().map_or(Reason::Ok, |failure| failure.reason).code().to_owned();
     if outcome.failure.is_none() {
         memory.last_success_at = memory.last_run_at;

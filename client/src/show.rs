@@ -14,8 +14,9 @@ use protocol::{
 use std::fmt::Write;
 
 /// Command, arguments, and what it does: help, completions and the manual page are made from this table.
-const COMMANDS: [(&str, &str, &str); 13] = [
+const COMMANDS: [(&str, &str, &str); 14] = [
     ("run", "", "fetch what is due and hand it over (the default)"),
+    ("rescue", "", "after a run that failed: run the package's own copy, unless it was that run and the fault lies elsewhere"),
     ("status", "[--json]", "what this host holds, until when, and how the last run ended"),
     ("doctor", "[--json]", "walk the way of a run stage by stage and print the fix"),
     ("enroll", "[--host NAME] --token-file FILE", "come in with a token: FILE holds it, - is standard input"),

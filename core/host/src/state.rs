@@ -14,6 +14,7 @@ use protocol::{
     answer::Answer,
     crc32,
     json::{self, Value},
+    reason::{Fault, Reason},
 };
 
 /// The largest state file that is read.
@@ -53,9 +54,14 @@ pub struct Memory {
     pub renewal_tried_at: i64,
     /// When the control plane was last asked whether what is fresh should be fetched, in this host's own seconds.
     pub checked_at: i64,
+    /// The generation whose run that was; 0 for the package's own copy.
+    pub last_generation: i64,
     /// Credentials that are held and not yet handed over everywhere.
     pub pending: Vec<String>,
 }
+
+/// How old a run's end may be for a rescue to be about that run.
+const RESCUE_SECONDS: i64 = 60;
 
 const LAST_GOOD_MAX: usize = 8;
 
@@ -65,6 +71,16 @@ impl Memory {
         self.last_good.retain(|(host, known)| !(host == endpoint && *known == address));
         self.last_good.insert(0, (endpoint.to_string(), address));
         self.last_good.truncate(LAST_GOOD_MAX);
+    }
+
+    /// Why the package's own copy need not run once more after a run that failed: it was that run itself, and what failed it
+    /// lies outside this host. Then a second try at once would only double what an outage's end has to bear.
+    #[must_use]
+    pub fn needs_no_rescue(&self, now: i64) -> Option<Reason> {
+        let is_that_run = (0..=RESCUE_SECONDS).contains(&now.saturating_sub(self.last_run_at));
+        let reason = Reason::from_code(&self.last_code)?;
+        let elsewhere = matches!(reason.fault(), Fault::Network | Fault::ControlPlane);
+        (self.last_generation == 0 && is_that_run && elsewhere).then_some(reason)
     }
 
     /// As a state file's body.
@@ -79,6 +95,7 @@ impl Memory {
             ("clock_skew", self.clock_skew.into()),
             ("renewal_tried_at", self.renewal_tried_at.into()),
             ("checked_at", self.checked_at.into()),
+            ("last_generation", self.last_generation.into()),
             ("pending", Value::Array(self.pending.iter().map(|name| name.as_str().into()).collect())),
         ])
         .to_string()
@@ -95,9 +112,10 @@ impl Memory {
             last_code: value.get("last_code")?.as_str()?.to_string(),
             last_success_at: value.get("last_success_at")?.as_i64()?,
             clock_skew: value.get("clock_skew")?.as_i64()?,
-            // Files of releases that knew neither have none.
+            // Files of releases that knew none of them have none.
             renewal_tried_at: value.get("renewal_tried_at").and_then(Value::as_i64).unwrap_or(0),
             checked_at: value.get("checked_at").and_then(Value::as_i64).unwrap_or(0),
+            last_generation: value.get("last_generation").and_then(Value::as_i64).unwrap_or(0),
             pending: value.get("pending")?.as_array()?.iter().filter_map(Value::as_str).map(ToString::to_string).collect(),
         })
     }
@@ -133,6 +151,17 @@ mod tests {
             flipped[index] ^= 1;
             assert_eq!(open(&flipped), None, "flipped at {index}");
         }
+    }
+
+    #[test]
+    fn a_rescue_is_spared_only_where_the_packages_copy_just_failed_for_others() {
+        let failed = Memory { last_run_at: 1000, last_code: "http.timeout".into(), ..Memory::default() };
+        assert_eq!(failed.needs_no_rescue(1001), Some(Reason::HttpTimeout));
+        assert_eq!(failed.needs_no_rescue(1061), None, "another run failed since, without a word");
+        assert_eq!(failed.needs_no_rescue(999), None, "the clock was set");
+        assert_eq!(Memory { last_generation: 7, ..failed.clone() }.needs_no_rescue(1001), None, "a release said so");
+        assert_eq!(Memory { last_code: "state.unwritable".into(), ..failed.clone() }.needs_no_rescue(1001), None, "the unit's own limits may be why");
+        assert_eq!(Memory { last_code: "ok".into(), ..failed }.needs_no_rescue(1001), None);
     }
 
     #[test]
