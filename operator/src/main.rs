@@ -11,6 +11,7 @@ mod files;
 mod host;
 mod hosts;
 mod operators;
+mod package;
 mod policy;
 mod print;
 mod release;
@@ -82,6 +83,8 @@ enum Command {
     /// Make, sign and publish what hosts run.
     #[command(subcommand)]
     Release(release::ReleaseCommand),
+    /// Make deb, rpm and an image of stamped binaries.
+    Package(package::PackageArguments),
     /// Have hosts fetch before their time.
     #[command(subcommand)]
     Wave(wave::WaveCommand),
@@ -190,6 +193,7 @@ fn run(ask: &Ask, command: Command) -> Result<(), Failure> {
         Command::Audit(command) => audit::run(ask, command),
         Command::Operator(command) => operators::run(ask, command),
         Command::Release(command) => release::run(ask, command),
+        Command::Package(typed) => package::run(&typed),
         Command::Wave(command) => wave::run(ask, command),
         Command::Drain { state, why } => wave::drain(ask, state, &why),
         Command::Status => operators::status(ask),

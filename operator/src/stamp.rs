@@ -23,14 +23,32 @@ pub(crate) fn stamp(site: &Path, binary: &Path, out: &Path) -> Result<(), Failur
     Ok(())
 }
 
-/// That a binary carries a site, in words if it does not.
-pub(crate) fn stamped(binary: &[u8]) -> Result<protocol::site::Site, String> {
-    let region = binary.get(region_of(binary)?).ok_or("the section lies outside the file")?;
+/// Why a binary has no site to be read.
+pub(crate) enum Unstamped {
+    /// It has the place for one, and nothing in it.
+    Empty,
+    /// Something else, in words.
+    Wrong(String),
+}
+
+impl std::fmt::Display for Unstamped {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Unstamped::Empty => to.write_str("it carries no site"),
+            Unstamped::Wrong(because) => to.write_str(because),
+        }
+    }
+}
+
+/// The site that a binary carries.
+pub(crate) fn stamped(binary: &[u8]) -> Result<protocol::site::Site, Unstamped> {
+    let region = region_of(binary).map_err(Unstamped::Wrong)?;
+    let region = binary.get(region).ok_or_else(|| Unstamped::Wrong("the section lies outside the file".to_owned()))?;
     decode_region(region).map_err(|error| match error {
-        RegionError::Unstamped => "it carries no site".to_owned(),
-        RegionError::Corrupt => "its site fails its checksum".to_owned(),
-        RegionError::Unsupported => "its site is of another format version".to_owned(),
-        RegionError::Invalid(invalid) => invalid.to_string(),
+        RegionError::Unstamped => Unstamped::Empty,
+        RegionError::Corrupt => Unstamped::Wrong("its site fails its checksum".to_owned()),
+        RegionError::Unsupported => Unstamped::Wrong("its site is of another format version".to_owned()),
+        RegionError::Invalid(invalid) => Unstamped::Wrong(invalid.to_string()),
     })
 }
 

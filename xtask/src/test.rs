@@ -29,6 +29,8 @@ pub(crate) fn run() -> Done {
                 ("python3", "python3-venv"),
                 ("script", "bsdutils"),
                 ("pg_ctlcluster", "postgresql"),
+                ("rpm", "rpm"),
+                ("bwrap", "bubblewrap"),
             ])
             .and_then(|()| dist::prepare())
         }),

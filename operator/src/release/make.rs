@@ -4,8 +4,7 @@ use super::{
     command::TargetsLife,
     folder::{Folder, ROOT, TARGETS, failed, in_days, write},
 };
-use crate::failure::Failure;
-use object::{Architecture, Object};
+use crate::{failure::Failure, package::Machine};
 use protocol::release::{Release, is_word};
 use signing::{AwsLc, Draft, TargetPlan, targets};
 use std::{fs, path::Path};
@@ -25,8 +24,8 @@ pub(super) fn build(folder: &Folder, binary: &Path, named: Named, life: TargetsL
     if folder.newest(ROOT)?.is_none() && folder.staged(ROOT)?.is_none() {
         return Err(wrong("there is no root".into()).hinted("pinnacectl release init comes first"));
     }
-    let machine = machine(&bytes).ok_or_else(|| wrong("it is not a program for x86_64 or aarch64".into()))?;
-    crate::stamp::stamped(&bytes).map_err(|because| wrong(because).hinted("stamp it first: pinnacectl stamp"))?;
+    let machine = Machine::of(&bytes).map(Machine::name).ok_or_else(|| wrong("it is not a program for x86_64 or aarch64".into()))?;
+    crate::stamp::stamped(&bytes).map_err(|because| wrong(because.to_string()).hinted("stamp it first: pinnacectl stamp"))?;
     if named.generation < 1 || !is_word(&named.version) || !matches!(named.channel.as_str(), "stable" | "canary") {
         return Err(wrong("a generation is 1 or more, a version letters, digits and _.-+, a channel stable or canary".into()));
     }
@@ -94,12 +93,4 @@ fn stage(folder: &Folder, version: i64, plans: &[TargetPlan], life: TargetsLife)
 
 fn floor_of(plans: &[TargetPlan]) -> i64 {
     protocol::release::floor(plans.iter().map(|plan| &plan.release))
-}
-
-fn machine(bytes: &[u8]) -> Option<&'static str> {
-    match object::File::parse(bytes).ok()?.architecture() {
-        Architecture::X86_64 => Some("x86_64"),
-        Architecture::Aarch64 => Some("aarch64"),
-        _ => None,
-    }
 }
