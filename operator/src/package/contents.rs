@@ -122,12 +122,3 @@ fn writable(site: Option<&Site>, state_dir: &str) -> Vec<String> {
 fn is_plain(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || matches!(letter, '/' | '.' | '_' | '-' | '+' | '@')
 }
-
-/// The folders above what is installed, outermost first, each once.
-pub(super) fn folders_above<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> Vec<String> {
-    let above = |path: &str| path.match_indices('/').skip(1).filter_map(|(at, _)| path.get(..at).map(str::to_owned)).collect::<Vec<_>>();
-    let mut all: Vec<String> = entries.into_iter().flat_map(|entry| above(&entry.path)).collect();
-    all.sort();
-    all.dedup();
-    all
-}

@@ -6,14 +6,17 @@ mod contents;
 mod deb;
 mod oci;
 mod rpm;
+mod tree;
 
 use crate::{failure::Failure, files, stamp};
 use clap::Args;
 use contents::Contents;
+use signing::AwsLc;
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+use trust::Crypto;
 
 pub(crate) use contents::Machine;
 
@@ -113,5 +116,5 @@ fn failed(error: &str, because: impl std::fmt::Display) -> Failure {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    protocol::hex_encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref())
+    protocol::hex_encode(&AwsLc.sha256(bytes))
 }

@@ -4,8 +4,8 @@
 use super::{
     Package, SUMMARY,
     contents::{Entry, What},
-    deb::tree,
     sha256,
+    tree::tree,
 };
 use serde_json::{Value, json};
 use std::io;
