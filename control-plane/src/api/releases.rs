@@ -63,7 +63,7 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, questio
         Question::Which { platform, generation } => {
             // Nothing is offered here before it is vouched for.
             let target = plane.offered.load().catalog.choose(&platform, generation, &guest.labels, now).map(ToOwned::to_owned);
-            Ok(reply::json(Assignment { target }.to_json()))
+            Ok(reply::json(Assignment { target, ..Assignment::default() }.to_json()))
         }
         Question::Metadata(name) => metadata(plane, name).await,
         Question::Target(name, first, last) => target(plane.releases.join("targets").join(name), first, last).await,

@@ -3,8 +3,7 @@
 //! All spans count from the moment of delivery on this host's own clock, so a clock that is wrong by years changes nothing, and
 //! one that steps back only makes a fetch due sooner.
 
-use crate::candidates::stable_hash;
-use protocol::answer::Answer;
+use protocol::{answer::Answer, stable_hash};
 
 /// A credential in place, and when it came, in this host's own seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]

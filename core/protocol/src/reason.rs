@@ -219,6 +219,15 @@ reasons! {
     UpdateWrongFile "update.wrong-file" 123 ControlPlane true "the file is not the one that was signed" "the mirror lies or is damaged; the file was thrown away";
     UpdateWrongPlatform "update.wrong-platform" 124 ControlPlane true "the release is for another platform" "the control plane can only choose among signed releases; look at once";
     UpdateBelowFloor "update.below-floor" 125 ControlPlane true "the release is below the lowest generation allowed" "assign a newer one";
+    UpdatePulled "update.pulled" 38 Us false "the release this host ran or tried was pulled" "nothing to do; this host runs the one before, pinnacectl rollout explain says why";
+    RescueSwapped "rescue.swapped-back" 39 Us true "the release failed twice where the one before it succeeds" "nothing to do; this host runs the one before and denies this one, report it with the log lines";
+    TrialRehearsal "trial.rehearsal-failed" 44 Us true "the release could not rehearse its own update" "a release that cannot be replaced never goes live; report it with the log line";
+    TrialCrashed "trial.crashed" 104 Us true "the release on trial was ended by a signal" "nothing to do; the one in charge did the job, report it with the log line";
+    TrialHung "trial.hung" 105 Us true "the release on trial did not end in time" "nothing to do; the one in charge did the job";
+    TrialNothing "trial.nothing-staged" 106 Us true "the release on trial left no credential" "nothing to do; the one in charge did the job";
+    TrialUnstartable "trial.unstartable" 107 Host true "no release can be started from the state directory" "it may be mounted noexec, or processes are limited; the release in charge goes on";
+    TrialUnfit "trial.unfit" 108 Us false "the release on trial fails here where the one in charge succeeds" "nothing to do; this host stays on its release and denies that one";
+    TrialInterrupted "trial.interrupted" 109 Us false "too many runs died while a release was on trial" "this host stays on its release; see the kernel's log for what ended the runs";
     Deadline "run.deadline" 110 Host true "the run did not end within its deadline" "a file system or device stands still; see the kernel's log";
     Internal "run.internal" 111 Us true "pinnace failed in a way it does not know" "report it with the log line";
 }

@@ -1,12 +1,20 @@
 //! What a release says of itself, in the signed `custom` member of its TUF target.
 
-use crate::json::{self, Value};
-use alloc::string::{String, ToString};
+use crate::{
+    json::{self, Value},
+    trial::is_sha256,
+};
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
 
 /// The member of `custom` that is ours.
 const MEMBER: &str = "pinnace";
 /// As long as a channel, a platform, a version, or a file name with a SHA-512 before it may be.
 const WORD_BYTES_MAX: usize = 192;
+/// Pulled releases that an assignment names, at most.
+pub const PULLED_MAX: usize = 16;
 
 /// One binary for one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +74,24 @@ pub fn is_word(text: &str) -> bool {
     !text.is_empty() && text.len() <= WORD_BYTES_MAX && !text.starts_with('.') && text.bytes().all(fits)
 }
 
-/// What the control plane wants a host to run: the path of a target. It can only choose; what it chooses must be signed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the control plane wants a host to run. It can only choose: what it chooses must be signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assignment {
     /// The target's path; `None` for whatever the host runs.
     pub target: Option<String>,
+    /// How the target earns this host; `None` if it goes live once it is verified.
+    pub trial: Option<Terms>,
+    /// Releases that no host keeps, by their SHA-256: they are left at once, for what was there before.
+    pub pulled: Vec<String>,
+}
+
+/// The terms of a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Clean runs before the release goes live.
+    pub runs: i64,
+    /// Seconds that the trial takes at least.
+    pub seconds: i64,
 }
 
 /// As long as a target's path may be.
@@ -81,17 +102,40 @@ impl Assignment {
     #[must_use]
     pub fn to_json(&self) -> String {
         let target = self.target.as_deref().map_or(Value::Null, Value::from);
-        json::object([("version", 1.into()), ("target", target)]).to_string()
+        let mut members = Vec::from([("version".to_string(), 1.into()), ("target".to_string(), target)]);
+        if let Some(Terms { runs, seconds }) = self.trial {
+            members.push(("trial".to_string(), json::object([("runs", runs.into()), ("seconds", seconds.into())])));
+        }
+        if !self.pulled.is_empty() {
+            members.push(("pulled".to_string(), Value::Array(self.pulled.iter().map(|hash| hash.as_str().into()).collect())));
+        }
+        Value::Object(members).to_string()
     }
 
     /// From the wire; `None` if it is not an assignment.
     #[must_use]
     pub fn from_json(bytes: &[u8]) -> Option<Self> {
-        let target = match json::parse(bytes).ok()?.get("target")? {
+        let value = json::parse(bytes).ok()?;
+        let target = match value.get("target")? {
             Value::Null => None,
             path => Some(path.as_str().filter(|path| is_path(path))?.to_string()),
         };
-        Some(Self { target })
+        let trial = value.get("trial").map(Terms::from_value);
+        let pulled = value.get("pulled").map_or(Some(&[][..]), Value::as_array).filter(|pulled| pulled.len() <= PULLED_MAX)?;
+        let hash = |hash: &Value| Some(hash.as_str().filter(|hash| is_sha256(hash))?.to_string());
+        Some(Self {
+            target,
+            trial: if let Some(trial) = trial { Some(trial?) } else { None },
+            pulled: pulled.iter().map(hash).collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl Terms {
+    fn from_value(value: &Value) -> Option<Self> {
+        let number = |name| value.get(name).and_then(Value::as_i64);
+        let runs = number("runs").filter(|runs| (1..=1_000).contains(runs))?;
+        Some(Self { runs, seconds: number("seconds").filter(|seconds| (0..=30 * 86_400).contains(seconds))? })
     }
 }
 
@@ -111,10 +155,22 @@ mod tests {
             Release { generation: 7, channel: "stable".into(), minimum: 3, platform: "x86_64-linux".into(), version: "1.4.2+site.9".into() };
         assert_eq!(Release::from_custom(&release.to_custom()), Some(release));
         for target in [None, Some("pinnace/7/pinnace-x86_64".to_string())] {
-            let assignment = Assignment { target };
-            assert_eq!(Assignment::from_json(assignment.to_json().as_bytes()), Some(assignment));
+            let plain = Assignment { target, ..Assignment::default() };
+            let tried = Assignment { trial: Some(Terms { runs: 6, seconds: 600 }), pulled: Vec::from(["ab".repeat(32)]), ..plain.clone() };
+            for assignment in [plain, tried] {
+                assert_eq!(Assignment::from_json(assignment.to_json().as_bytes()), Some(assignment));
+            }
         }
-        for text in ["{}", "{\"target\":\"../x\"}", "{\"target\":\"/x\"}", "{\"target\":\"a//b\"}", "{\"target\":7}", "<html>"] {
+        for text in [
+            "{}",
+            "{\"target\":\"../x\"}",
+            "{\"target\":\"/x\"}",
+            "{\"target\":\"a//b\"}",
+            "{\"target\":7}",
+            "<html>",
+            r#"{"target":null,"pulled":["x"]}"#,
+            r#"{"target":null,"trial":{}}"#,
+        ] {
             assert_eq!(Assignment::from_json(text.as_bytes()), None, "{text}");
         }
     }
