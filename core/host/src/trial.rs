@@ -252,13 +252,12 @@ mod tests {
 
     #[test]
     fn a_candidate_goes_live_after_clean_runs_the_least_time_and_a_rehearsal() {
-        let mut trial = trial();
+        let (mut trial, mut repeated) = (trial(), trial());
         (0..3).for_each(|_| trial.take(Pair::Clean, 0));
         assert_eq!(trial.verdict(1_099), Verdict::Open, "too soon");
         assert_eq!(trial.verdict(1_100), Verdict::Rehearse);
         trial.rehearsed = true;
         assert_eq!(trial.verdict(1_100), Verdict::Commit);
-        let mut repeated = super::tests::trial();
         (1..4).for_each(|crossover| repeated.take(Pair::Clean, crossover));
         assert_eq!(repeated.verdict(9_999), Verdict::Open, "dry runs are no runs");
     }
@@ -312,9 +311,9 @@ mod tests {
             let (mut bad, mut good) = (0, 0);
             for turn in 0..16 {
                 if sequence >> turn & 1 == 1 {
-                    bad += 1
+                    bad += 1;
                 } else {
-                    good += 1
+                    good += 1;
                 }
                 if wealth(bad, good) >= UNFIT_WEALTH {
                     stopped += 1;
