@@ -1,6 +1,6 @@
 //! The command line: what was typed, then what it means.
 
-use crate::{doctor, failure::Failure, identity, log, run, show, sys::start, update, whoami};
+use crate::{doctor, failure::Failure, identity, log, run, show, sys::start, trial, update, whoami};
 use lexopt::prelude::{Long, Short, Value, ValueExt};
 use protocol::{json::Quoted, reason::Reason, site::Format};
 use std::ffi::OsString;
@@ -25,6 +25,8 @@ pub(crate) struct Typed {
     pub(crate) key: bool,
     /// The release that this process is, as the one that handed over to it says.
     pub(crate) generation: Option<String>,
+    /// Whether this is a candidate's try, on a copy of the state.
+    pub(crate) attempt: bool,
     /// Whether a run stays with the package's own copy.
     factory: bool,
 }
@@ -52,6 +54,7 @@ fn parse(arguments: &[OsString]) -> Result<Typed, lexopt::Error> {
             Long("certificate") => typed.certificate = Some(parser.value()?.string()?),
             Long("key") => typed.key = true,
             Long("generation") => typed.generation = Some(parser.value()?.string()?),
+            Long("attempt") => typed.attempt = true,
             Long("factory") => typed.factory = true,
             Short('h') | Long("help") => typed.words.insert(0, "help".to_owned()),
             Short('V') | Long("version") => typed.words.insert(0, "version".to_owned()),
@@ -90,7 +93,8 @@ fn dispatch(typed: &Typed, arguments: &[OsString]) -> Result<u8, String> {
     }
     Ok(match command {
         "run" => run::run(typed, arguments, typed.factory),
-        "rescue" => run::rescue(typed, arguments),
+        "rescue" => trial::rescue(typed, arguments),
+        "rehearse" => trial::rehearse(typed),
         "update" => update::command(typed, one("status, pin, unpin or rollback")?, typed.json)?,
         "status" => show::status(typed, typed.json),
         "doctor" => doctor::doctor(typed, typed.json),

@@ -30,6 +30,8 @@ pub(crate) struct Fetch<'a> {
     pub(crate) session: Option<Session>,
     /// Whether the control plane took this host back.
     pub(crate) came_back: bool,
+    /// Whether it may: an attempt on a copy of the identity must not.
+    may_come_back: bool,
     /// This host's clock minus the control plane's, seconds, as last measured.
     pub(crate) skew: i64,
 }
@@ -41,17 +43,19 @@ pub(crate) struct Wanted<'c> {
     pub(crate) held: Option<Held>,
     /// Whether that one is fresh, so that another is wanted only if the control plane says so.
     pub(crate) is_fresh: bool,
+    /// Whether it is wanted only to see who can fetch it.
+    pub(crate) is_dry: bool,
 }
 
 type Answers = Vec<Option<Result<Answer, Failure>>>;
 
 impl<'a> Fetch<'a> {
-    pub(crate) fn new(state: &'a State, identity: Identity, skew: i64) -> Self {
-        Self { state, identity, session: None, came_back: false, skew }
+    pub(crate) fn new(state: &'a State, identity: Identity, skew: i64, may_come_back: bool) -> Self {
+        Self { state, identity, session: None, came_back: false, may_come_back, skew }
     }
 
     /// Fetches all, in their order; what may still be held comes as it is.
-    pub(crate) fn all(&mut self, way: &mut Way<'_>, due: &[Wanted<'_>]) -> Vec<Result<Answer, Failure>> {
+    pub(crate) fn all(&mut self, way: &mut Way<'_>, due: &[&Wanted<'_>]) -> Vec<Result<Answer, Failure>> {
         let mut answers: Answers = due.iter().map(|_| None).collect();
         let mut ended = Ok(());
         // A question whether what is fresh is still good is asked once.
@@ -68,7 +72,7 @@ impl<'a> Fetch<'a> {
     }
 
     /// Tries one endpoint; an error is what keeps at least one credential from being answered for good.
-    fn attempt(&mut self, way: &mut Way<'_>, endpoint: &Endpoint, due: &[Wanted<'_>], answers: &mut Answers) -> Result<(), Failure> {
+    fn attempt(&mut self, way: &mut Way<'_>, endpoint: &Endpoint, due: &[&Wanted<'_>], answers: &mut Answers) -> Result<(), Failure> {
         self.session = None;
         let mut session = way.connect(endpoint, Some(&self.identity))?;
         let mut failed = Ok(());
@@ -80,7 +84,7 @@ impl<'a> Fetch<'a> {
         let (first, again): (Vec<_>, Vec<_>) = open.partition(|(_, answer)| answer.is_none());
         for (wanted, answer) in first.into_iter().chain(again) {
             let mut result = self.one(&mut session, wanted);
-            if result.as_ref().is_err_and(|failure| refused::may_come_back(failure.reason)) && !self.came_back {
+            if result.as_ref().is_err_and(|failure| refused::may_come_back(failure.reason)) && self.may_come_back && !self.came_back {
                 session = self.come_back(session, way, endpoint)?;
                 result = self.one(&mut session, wanted);
             }
@@ -144,6 +148,11 @@ impl<'a> Fetch<'a> {
 }
 
 impl Wanted<'_> {
+    /// The same for a dry run.
+    pub(crate) fn anew(&self) -> Wanted<'_> {
+        Wanted { credential: self.credential, held: self.held.clone(), is_fresh: false, is_dry: true }
+    }
+
     /// Whether it is the one in place.
     pub(crate) fn has(&self, answer: &Answer) -> bool {
         self.held.as_ref().is_some_and(|held| held.answer.issued_at == answer.issued_at)
@@ -158,7 +167,7 @@ fn goes_on(reason: Reason) -> bool {
 }
 
 /// Puts the key that was made for a certificate beside it, if the certificate is over that key and holds as long as it says.
-fn add_key(answer: &mut Answer, key: Option<&Key>) -> Result<(), Failure> {
+pub(crate) fn add_key(answer: &mut Answer, key: Option<&Key>) -> Result<(), Failure> {
     let Some(key) = key else {
         let keyed = answer.kind.has_key();
         return if keyed { Err(Failure::new(Reason::CredentialKeyNeeded, "a certificate came without a key of this host")) } else { Ok(()) };

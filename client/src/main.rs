@@ -7,16 +7,20 @@
 mod cli;
 mod deliver;
 mod doctor;
+mod facts;
 mod failure;
 mod fetch;
 mod identity;
 mod log;
 mod net;
+mod outcome;
+mod report;
 mod run;
 mod show;
 mod site;
 mod state;
 mod sys;
+mod trial;
 mod update;
 mod whoami;
 

@@ -1,4 +1,4 @@
-//! One run: read, due?, fetch, validate, deliver, remember, renew the identity, exit.
+//! One run: read, due?, fetch, validate, deliver, remember, renew the identity, go on with a trial, report, update, exit.
 
 use crate::{
     cli::Typed,
@@ -6,17 +6,19 @@ use crate::{
     failure::Failure,
     fetch::{Fetch, Wanted},
     identity::{self, Identity, Shown},
-    log::{self, End, Log},
+    log::Log,
     net::{session::Session, way::Way},
-    site,
+    outcome::{Outcome, end, ended, event, nothing},
+    report, site,
     state::State,
     sys::start,
+    trial::{self, Results, Supervisor},
     update,
 };
 use host::due::{self, Due, Held};
 use host::state::Memory;
 use protocol::{
-    json::Value,
+    event::Event,
     reason::Reason,
     site::{Credential, Kind, Site},
 };
@@ -25,44 +27,26 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// What a run came to.
-struct Outcome {
-    word: &'static str,
-    failure: Option<Failure>,
-    attempts: u32,
-    skew: i64,
-    endpoint: Option<String>,
-    next_seconds: i64,
-    /// What became of the host's identity; none where there is none.
-    identity: Option<String>,
-    /// What became of the release this host runs; none where nobody was asked.
-    update: Option<String>,
-}
-
 /// The command `run`; gives the exit status.
 pub(crate) fn run(typed: &Typed, arguments: &[OsString], factory: bool) -> u8 {
     let started = Instant::now();
     match site::load(typed.host_file.as_deref(), typed.state_dir.as_deref()) {
-        Ok(site) => {
+        Ok(mut site) => {
             if site.update_root.is_some() && typed.generation.is_none() && !factory {
                 update::hand_over(&site.state_dir, arguments);
+            }
+            if typed.attempt {
+                trial::redirect(&mut site);
             }
             let stdout = site.credentials.iter().flat_map(|credential| &credential.deliveries).any(|delivery| delivery.kind == Kind::Stdout);
             start::watchdog(site.deadline_seconds.saturating_add(2));
             let log = Log::new(stdout);
-            let outcome = go(&site, started, log, update::generation_of(typed.generation.as_deref()));
-            log.end(end(started, &outcome))
+            let generation = update::generation_of(typed.generation.as_deref());
+            let mut run = Run { site: &site, typed, started, log, generation, memory: Memory::default(), outcome: nothing() };
+            run.go(&mut State::open(&site.state_dir));
+            log.end(end(started, &run.outcome))
         }
         Err(failure) => Log::new(false).end(end(started, &ended(failure))),
-    }
-}
-
-/// The command `rescue`, after a run that failed; gives the exit status.
-pub(crate) fn rescue(typed: &Typed, arguments: &[OsString]) -> u8 {
-    let memory = site::load(typed.host_file.as_deref(), typed.state_dir.as_deref()).map(|site| State::open(&site.state_dir).memory());
-    match memory.ok().and_then(|memory| memory.needs_no_rescue(now())) {
-        Some(reason) => log::print(&format!("no rescue: the package's own copy was that run, and says {}\n", reason.code())),
-        None => run(typed, arguments, true),
     }
 }
 
@@ -71,179 +55,268 @@ pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or(0)
 }
 
-fn go(site: &Site, started: Instant, log: Log, generation: i64) -> Outcome {
-    let mut state = State::open(&site.state_dir);
-    if let Err(failure) = state.lock() {
-        return ended(failure);
-    }
-    let mut memory = state.memory();
-    let (mut outcome, shown) = fetch_what_is_due(site, started, &mut state, &mut memory);
-    memory.last_run_at = now();
-    memory.last_generation = generation;
-    memory.last_code = outcome.failure.as_ref().map_or(Reason::Ok, |failure| failure.reason).code().to_owned();
-    if outcome.failure.is_none() {
-        memory.last_success_at = memory.last_run_at;
-    }
-    let session = keep_identity(site, started, log, &mut outcome, shown, &mut state, &mut memory);
-    if let Some(session) = session.filter(|_| site.update_root.is_some()) {
-        log.settle(end(started, &outcome));
-        outcome.update = update::step(site, &mut state, session, generation, deadline(site, started));
-    }
-    state.warnings.iter().for_each(|warning| log.warning(warning));
-    // The kernel closes and unlocks the state as the process ends.
-    std::mem::forget(state);
-    outcome
-}
-
-/// The last step but the update: how the run ended is settled before, and the state says that a renewal was tried before it is tried.
-/// Gives the connection back if it was not needed.
-fn keep_identity(
-    site: &Site,
+/// A run and what it has come to.
+struct Run<'a> {
+    site: &'a Site,
+    typed: &'a Typed,
     started: Instant,
     log: Log,
-    outcome: &mut Outcome,
-    shown: Option<Shown>,
-    state: &mut State,
-    memory: &mut Memory,
-) -> Option<Session> {
-    let due = shown.as_ref().is_some_and(|shown| identity::is_due(shown, memory, deadline(site, started)));
-    outcome.identity = shown.as_ref().map(|shown| if shown.came_back { "recovered" } else { "kept" }.to_owned());
-    if due {
-        memory.renewal_tried_at = now();
-    }
-    if due || outcome.word != "fresh" || outcome.attempts > 0 {
-        state.save_memory(memory);
-    }
-    let shown = shown?;
-    if !due {
-        return shown.session;
-    }
-    outcome.identity = Some(format!("failed: {}", Reason::Deadline.code()));
-    log.settle(end(started, outcome));
-    let mut way = Way::new(site, &shown.identity.id, memory, started);
-    outcome.identity = Some(match identity::renew(shown, &mut way, state) {
-        Ok(()) => "renewed".to_owned(),
-        Err(failure) => {
-            log.warning(&failure);
-            format!("failed: {}", failure.reason.code())
-        }
-    });
-    None
+    generation: i64,
+    memory: Memory,
+    outcome: Outcome,
 }
 
-fn deadline(site: &Site, started: Instant) -> Instant {
-    started + Duration::from_secs(site.deadline_seconds.into())
+/// The identity that was shown, and what it was shown for.
+struct Fetched<'a> {
+    shown: Shown,
+    wanted: Vec<Wanted<'a>>,
+    supervisor: Option<Supervisor>,
 }
 
-fn fetch_what_is_due(site: &Site, started: Instant, state: &mut State, memory: &mut Memory) -> (Outcome, Option<Shown>) {
-    let identity = match state.identity().and_then(|pem| Identity::parse(&pem)) {
-        Ok(identity) => identity,
-        Err(failure) => return (ended(failure), None),
-    };
-    let mut outcome = Outcome { word: "fresh", ..nothing() };
-    let mut due = Vec::new();
-    for credential in &site.credentials {
-        let held = state.held(&credential.name);
-        match (due::due(held.as_ref(), &identity.id, now()), held) {
-            (Due::In(wait), Some(held)) => {
-                outcome.next_seconds = outcome.next_seconds.min(wait);
-                let missing = !deliver::in_place(site, credential, &held.answer) || memory.pending.contains(&credential.name);
-                if missing {
-                    outcome.word = "delivered";
-                }
-                // An agent that was started again has forgotten what it was told, so its socket is served on every run.
-                hand_over(site, credential, &held, started, memory, &mut outcome, &|kind| missing || matches!(kind, Kind::Socket { .. }));
-                if due::is_check_due(&held, memory.checked_at, now()) {
-                    due.push(Wanted { credential, held: Some(held), is_fresh: true });
-                }
+impl<'a> Run<'a> {
+    fn go(&mut self, state: &mut State) {
+        if let Err(failure) = state.lock() {
+            self.outcome = ended(failure);
+            return;
+        }
+        self.memory = state.memory();
+        let fetched = match state.identity().and_then(|pem| Identity::parse(&pem)) {
+            Ok(identity) => self.fetch_what_is_due(identity, state),
+            Err(failure) => Err(failure),
+        };
+        let fetched = fetched.map_err(|failure| self.outcome = ended(failure)).ok();
+        let with_facts = self.memory.wants_facts(self.generation, now());
+        self.remember();
+        match fetched {
+            Some(Fetched { shown, wanted, supervisor }) if !self.typed.attempt => {
+                let (id, key) = (shown.identity.id.clone(), shown.identity.again());
+                let session = self.keep_identity(shown, state);
+                self.log.settle(end(self.started, &self.outcome));
+                self.afterwards(Afterwards { identity: key, id, session, wanted, supervisor, with_facts }, state);
             }
-            (_, held) => due.push(Wanted { credential, held, is_fresh: false }),
+            Some(_) => state.save_memory(&self.memory),
+            None => {
+                state.save_memory(&self.memory);
+                self.log.settle(end(self.started, &self.outcome));
+                report::keep(state, self.event());
+            }
+        }
+        state.warnings.iter().for_each(|warning| self.log.warning(warning));
+        // The kernel closes and unlocks the state as the process ends.
+    }
+
+    fn remember(&mut self) {
+        let memory = &mut self.memory;
+        memory.last_run_at = now();
+        memory.last_generation = self.generation;
+        memory.last_code = self.outcome.failure.as_ref().map_or(Reason::Ok, |failure| failure.reason).code().to_owned();
+        if self.outcome.failure.is_none() {
+            (memory.last_success_at, memory.last_success_generation) = (memory.last_run_at, self.generation);
         }
     }
-    if due.is_empty() {
-        return (outcome, Some(Shown { identity, session: None, came_back: false }));
+
+    fn event(&self) -> Event {
+        event(self.started, &self.outcome, self.generation)
     }
-    if due.iter().any(|wanted| !wanted.is_fresh) {
-        outcome.word = "delivered";
+
+    fn deadline(&self) -> Instant {
+        self.started + self.span()
     }
-    if !start::entropy_by(deadline(site, started)) {
-        return (ended(Failure::new(Reason::NoEntropy, "neither getrandom nor /dev/urandom gives any")), None);
+
+    fn span(&self) -> Duration {
+        Duration::from_secs(self.site.deadline_seconds.into())
     }
-    let mut fetch = Fetch::new(state, identity, memory.clock_skew);
-    let mut way = Way::new(site, &fetch.identity.id, memory, started);
-    let results = fetch.all(&mut way, &due);
-    (outcome.attempts, outcome.endpoint) = (way.attempts, way.endpoint);
-    let Fetch { identity, session, came_back, skew, .. } = fetch;
-    (outcome.skew, memory.clock_skew) = (skew, skew);
-    // Whatever came of it: a control plane that is away is not asked on every run.
-    memory.checked_at = now();
-    for (wanted, result) in due.iter().zip(results) {
-        match result {
-            Ok(answer) if wanted.is_fresh && wanted.has(&answer) => {}
-            Ok(answer) => {
-                outcome.word = "delivered";
-                let held = Held { answer, received_at: now() };
-                outcome.next_seconds = outcome.next_seconds.min(due::next_fetch_after(&held.answer, &identity.id));
-                hand_over(site, wanted.credential, &held, started, memory, &mut outcome, &|_| true);
-                state.save_held(&held);
-            }
-            Err(failure) if wanted.is_fresh => state.warnings.push(failure),
+
+    /// The last step of what a run is for: how it ended is settled before, and the state says that a renewal was tried before it is
+    /// tried. Gives the connection back if it was not needed.
+    fn keep_identity(&mut self, shown: Shown, state: &mut State) -> Option<Session> {
+        let due = identity::is_due(&shown, &self.memory, self.deadline());
+        self.outcome.identity = Some(if shown.came_back { "recovered" } else { "kept" }.to_owned());
+        if due {
+            self.memory.renewal_tried_at = now();
+        }
+        if due || self.outcome.word != "fresh" || self.outcome.attempts > 0 {
+            state.save_memory(&self.memory);
+        }
+        if !due {
+            return shown.session;
+        }
+        self.outcome.identity = Some(format!("failed: {}", Reason::Deadline.code()));
+        self.log.settle(end(self.started, &self.outcome));
+        let mut way = Way::new(self.site, &shown.identity.id, &mut self.memory, self.started);
+        self.outcome.identity = Some(match identity::renew(shown, &mut way, state) {
+            Ok(()) => "renewed".to_owned(),
             Err(failure) => {
-                outcome.failure.get_or_insert(failure);
+                self.log.warning(&failure);
+                format!("failed: {}", failure.reason.code())
+            }
+        });
+        None
+    }
+
+    fn fetch_what_is_due(&mut self, identity: Identity, state: &mut State) -> Result<Fetched<'a>, Failure> {
+        self.outcome.word = "fresh";
+        let wanted = self.wanted(&identity, state);
+        if wanted.is_empty() {
+            return Ok(Fetched { shown: Shown { identity, session: None, came_back: false }, wanted, supervisor: None });
+        }
+        if wanted.iter().any(|wanted| !wanted.is_fresh) {
+            self.outcome.word = "delivered";
+        }
+        if !start::entropy_by(self.deadline()) {
+            return Err(Failure::new(Reason::NoEntropy, "neither getrandom nor /dev/urandom gives any"));
+        }
+        let mut supervisor = self.supervisor(&wanted, &identity, state);
+        let all: Vec<&Wanted<'_>> = wanted.iter().collect();
+        let (site, begun) = (self.site, supervisor.is_none().then_some(self.started));
+        let mut fetch = Fetch::new(state, identity, self.memory.clock_skew, !self.typed.attempt);
+        let (memory, outcome) = (&mut self.memory, &mut self.outcome);
+        let mut current = |open: &[&Wanted<'_>]| {
+            let mut way = Way::new(site, &fetch.identity.id.clone(), memory, begun.unwrap_or_else(Instant::now));
+            let results = fetch.all(&mut way, open);
+            (outcome.attempts, outcome.endpoint) = (outcome.attempts + way.attempts, way.endpoint);
+            (results, fetch.came_back)
+        };
+        let results = match &mut supervisor {
+            Some(supervisor) => supervisor.fetch(&all, &mut current),
+            None => current(&all).0,
+        };
+        let Fetch { identity, session, came_back, skew, .. } = fetch;
+        (self.outcome.skew, self.memory.clock_skew) = (skew, skew);
+        // Whatever came of it: a control plane that is away is not asked on every run.
+        self.memory.checked_at = now();
+        self.hand_over_all(&wanted, results, &identity.id, state);
+        Ok(Fetched { shown: Shown { identity, session, came_back }, wanted, supervisor })
+    }
+
+    /// What is to be asked for. What is fresh and not in place is handed over on the way.
+    fn wanted(&mut self, identity: &Identity, state: &mut State) -> Vec<Wanted<'a>> {
+        let mut wanted = Vec::new();
+        for credential in &self.site.credentials {
+            let held = state.held(&credential.name);
+            match (due::due(held.as_ref(), &identity.id, now()), held) {
+                (Due::In(wait), Some(held)) => {
+                    self.outcome.next_seconds = self.outcome.next_seconds.min(wait);
+                    let missing = !deliver::in_place(self.site, credential, &held.answer) || self.memory.pending.contains(&credential.name);
+                    if missing {
+                        self.outcome.word = "delivered";
+                    }
+                    // An agent that was started again has forgotten what it was told, so its socket is served on every run.
+                    self.hand_over(credential, &held, &|kind| missing || matches!(kind, Kind::Socket { .. }));
+                    if due::is_check_due(&held, self.memory.checked_at, now()) {
+                        wanted.push(Wanted { credential, held: Some(held), is_fresh: true, is_dry: false });
+                    }
+                }
+                (_, held) => wanted.push(Wanted { credential, held, is_fresh: false, is_dry: false }),
+            }
+        }
+        wanted
+    }
+
+    /// Whoever watches a trial in this run: there must be one, and something to do in it.
+    fn supervisor(&self, wanted: &[Wanted<'_>], identity: &Identity, state: &mut State) -> Option<Supervisor> {
+        let is_job = !self.typed.attempt && wanted.iter().any(|wanted| !wanted.is_fresh);
+        let supervisor = is_job.then(|| Supervisor::enter(self.site, state, &identity.id, self.typed.host_file.as_deref())).flatten();
+        if supervisor.is_some() {
+            trial::watch(self.site);
+        }
+        supervisor
+    }
+
+    fn hand_over_all(&mut self, wanted: &[Wanted<'_>], results: Results, id: &str, state: &mut State) {
+        for (wanted, result) in wanted.iter().zip(results) {
+            match result {
+                Ok(answer) if wanted.is_fresh && wanted.has(&answer) => {}
+                Ok(answer) => {
+                    self.outcome.word = "delivered";
+                    let held = Held { answer, received_at: now() };
+                    self.outcome.next_seconds = self.outcome.next_seconds.min(due::next_fetch_after(&held.answer, id));
+                    self.hand_over(wanted.credential, &held, &|_| true);
+                    state.save_held(&held);
+                }
+                Err(failure) if wanted.is_fresh => state.warnings.push(failure),
+                Err(failure) => {
+                    self.outcome.failure.get_or_insert(failure);
+                }
             }
         }
     }
-    (outcome, Some(Shown { identity, session, came_back }))
-}
 
-fn hand_over(
-    site: &Site,
-    credential: &Credential,
-    held: &Held,
-    started: Instant,
-    memory: &mut Memory,
-    outcome: &mut Outcome,
-    to: &dyn Fn(&Kind) -> bool,
-) {
-    let until = deadline(site, started);
-    memory.pending.retain(|name| *name != credential.name);
-    for delivery in credential.deliveries.iter().filter(|delivery| to(&delivery.kind)) {
-        if let Err(failure) = deliver::deliver(site, delivery, &held.answer, until) {
-            if !memory.pending.contains(&credential.name) {
-                memory.pending.push(credential.name.clone());
+    fn hand_over(&mut self, credential: &Credential, held: &Held, to: &dyn Fn(&Kind) -> bool) {
+        // A run under a trial may be past its own deadline; a delivery has its time all the same.
+        let until = self.deadline().max(Instant::now() + self.span() / 4);
+        let pending = &mut self.memory.pending;
+        pending.retain(|name| *name != credential.name);
+        for delivery in credential.deliveries.iter().filter(|delivery| to(&delivery.kind)) {
+            if let Err(failure) = deliver::deliver(self.site, delivery, &held.answer, until) {
+                if !pending.contains(&credential.name) {
+                    pending.push(credential.name.clone());
+                }
+                self.outcome.failure.get_or_insert(failure);
             }
-            outcome.failure.get_or_insert(failure);
         }
     }
 }
 
-fn ended(failure: Failure) -> Outcome {
-    Outcome { failure: Some(failure), ..nothing() }
+/// What is left once the outcome is settled.
+struct Afterwards<'a> {
+    identity: Identity,
+    id: String,
+    session: Option<Session>,
+    wanted: Vec<Wanted<'a>>,
+    supervisor: Option<Supervisor>,
+    with_facts: bool,
 }
 
-fn nothing() -> Outcome {
-    Outcome { word: "failed", failure: None, attempts: 0, skew: 0, endpoint: None, next_seconds: i64::MAX, identity: None, update: None }
-}
+impl Run<'_> {
+    /// Nothing in here changes what the run has come to.
+    fn afterwards(&mut self, left: Afterwards<'_>, state: &mut State) {
+        let Afterwards { mut identity, id, mut session, wanted, mut supervisor, with_facts } = left;
+        let mut event = self.event();
+        if let Some(mut supervisor) = supervisor.take() {
+            identity = self.go_on_with_trial(&mut supervisor, identity, &wanted, state);
+            if session.is_none() && self.outcome.failure.is_none() {
+                session = Way::new(self.site, &id, &mut self.memory, Instant::now()).connect_once(Some(&identity)).ok();
+            }
+            supervisor.tell(&mut event);
+        }
+        let until = self.deadline().max(Instant::now() + self.span() / 2);
+        let Some(mut session) = session else {
+            if event.outcome != "fresh" {
+                report::keep(state, event);
+            }
+            return;
+        };
+        session.until(until);
+        if report::tell(state, &mut session, event, with_facts) && with_facts {
+            self.memory.facts_at = now();
+            state.save_memory(&self.memory);
+        }
+        self.outcome.update = update::step(self.site, state, &mut session, self.generation, until);
+        let is_said = |word: &String| !matches!(word.as_str(), "current" | "pinned");
+        if let Some(word) = self.outcome.update.clone().filter(is_said) {
+            let code = word.strip_prefix("failed: ").unwrap_or("ok").to_owned();
+            let event = Event { outcome: "update".to_owned(), code, update: word, identity: String::new(), ..self.event() };
+            report::tell(state, &mut session, event, false);
+        }
+    }
 
-fn end(started: Instant, outcome: &Outcome) -> End<'_> {
-    let elapsed = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
-    let optional = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
-    let done = if outcome.word == "fresh" { "nothing is due; checked" } else { "the credential is in place; done" };
-    End {
-        name: "run",
-        outcome: outcome.word,
-        doing: "cannot put every credential in place",
-        text: format!("{done} in {elapsed} ms"),
-        failure: outcome.failure.as_ref(),
-        members: vec![
-            ("elapsed_ms", elapsed.into()),
-            ("attempts", i64::from(outcome.attempts).into()),
-            ("clock_skew_seconds", outcome.skew.into()),
-            ("endpoint", optional(&outcome.endpoint)),
-            ("next_fetch_in", if outcome.next_seconds == i64::MAX { Value::Null } else { outcome.next_seconds.into() }),
-            ("identity", optional(&outcome.identity)),
-            ("update", optional(&outcome.update)),
-            ("version", env!("CARGO_PKG_VERSION").into()),
-        ],
+    /// Repeats after a bad pair, the rehearsal, and what follows from all of it.
+    fn go_on_with_trial(&mut self, supervisor: &mut Supervisor, identity: Identity, wanted: &[Wanted<'_>], state: &mut State) -> Identity {
+        trial::watch(self.site);
+        supervisor.checkpoint(state);
+        let jobs: Vec<&Wanted<'_>> = wanted.iter().filter(|wanted| !wanted.is_fresh).collect();
+        let (site, until) = (self.site, Instant::now() + self.span());
+        let mut fetch = Fetch::new(state, identity, self.memory.clock_skew, false);
+        supervisor.repeat(&jobs, until, &mut |open| {
+            let mut way = Way::new(site, &fetch.identity.id.clone(), &mut self.memory, Instant::now());
+            (fetch.all(&mut way, open), false)
+        });
+        let identity = fetch.identity;
+        if supervisor.wants_rehearsal() {
+            supervisor.rehearse(state, &mut |folder, candidate| trial::replace(site, folder, candidate));
+        }
+        supervisor.leave(state);
+        identity
     }
 }

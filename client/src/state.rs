@@ -7,7 +7,9 @@ use crate::{
 };
 use host::{
     due::Held,
+    outbox::Outbox,
     state::{self, Memory, STATE_BYTES_MAX},
+    trial::{Probation, Trial},
     update::Record,
 };
 use protocol::reason::Reason;
@@ -16,16 +18,22 @@ use protocol::reason::Reason;
 const PRIVATE: Look = Look { mode: 0o600, owner: None, keep_previous: false, durable: false };
 /// A key that is lost, or half of one, would cost the host its way back.
 const DURABLE: Look = Look { durable: true, ..PRIVATE };
-const IDENTITY: &str = "identity.pem";
+/// The host's key and certificates.
+pub(crate) const IDENTITY: &str = "identity.pem";
+/// What is remembered of earlier runs.
+pub(crate) const MEMORY: &str = "state";
 const NEXT_KEY: &str = "identity-next.pem";
 const UPDATE: &str = "update";
+const TRIAL: &str = "trial";
+const PROBATION: &str = "probation";
+const OUTBOX: &str = "outbox";
 /// What believed metadata's names begin with.
-const TRUSTED: &str = "release-";
+pub(crate) const TRUSTED: &str = "release-";
 const TRUSTED_BYTES_MAX: usize = 1 << 20;
 const IDENTITY_BYTES_MAX: usize = 65_536;
 
 /// A credential's state file.
-fn file_of(credential: &str) -> String {
+pub(crate) fn file_of(credential: &str) -> String {
     format!("credential-{credential}")
 }
 
@@ -99,7 +107,7 @@ impl State {
 
     /// What is remembered of earlier runs.
     pub(crate) fn memory(&mut self) -> Memory {
-        Self::read(self.directory.as_ref(), "state", &mut self.warnings, Memory::from_json).unwrap_or_default()
+        Self::read(self.directory.as_ref(), MEMORY, &mut self.warnings, Memory::from_json).unwrap_or_default()
     }
 
     /// The credential in place.
@@ -109,7 +117,7 @@ impl State {
 
     /// Remembers the result of a run.
     pub(crate) fn save_memory(&mut self, memory: &Memory) {
-        Self::write(self.directory.as_ref(), "state", &memory.to_json(), &mut self.warnings);
+        Self::write(self.directory.as_ref(), MEMORY, &memory.to_json(), &mut self.warnings);
     }
 
     /// Remembers a credential.
@@ -125,6 +133,54 @@ impl State {
     /// Remembers what came of an update.
     pub(crate) fn save_record(&mut self, record: &Record) {
         Self::write(self.directory.as_ref(), UPDATE, &record.to_json(), &mut self.warnings);
+    }
+
+    /// The trial under way.
+    pub(crate) fn trial(&mut self) -> Option<Trial> {
+        Self::read(self.directory.as_ref(), TRIAL, &mut self.warnings, Trial::from_json)
+    }
+
+    /// Remembers a trial; it is on the disk when this returns.
+    pub(crate) fn save_trial(&self, trial: &Trial) -> Result<(), Failure> {
+        self.put(TRIAL, &state::seal(&trial.to_json()))
+    }
+
+    /// Forgets the trial.
+    pub(crate) fn end_trial(&self) {
+        if let Some(directory) = &self.directory {
+            directory.remove(TRIAL);
+        }
+    }
+
+    /// What is remembered of rescues.
+    pub(crate) fn probation(&mut self) -> Probation {
+        Self::read(self.directory.as_ref(), PROBATION, &mut self.warnings, Probation::from_json).unwrap_or_default()
+    }
+
+    /// Remembers a rescue.
+    pub(crate) fn save_probation(&mut self, probation: &Probation) {
+        Self::write(self.directory.as_ref(), PROBATION, &probation.to_json(), &mut self.warnings);
+    }
+
+    /// What was not told yet; `None` if everything was.
+    pub(crate) fn outbox(&mut self) -> Option<Outbox> {
+        Self::read(self.directory.as_ref(), OUTBOX, &mut self.warnings, Outbox::from_json)
+    }
+
+    /// Keeps what was not told yet; `None` where everything was. What a trial has shown waits for the disk.
+    pub(crate) fn save_outbox(&mut self, outbox: Option<&Outbox>) {
+        let Some(outbox) = outbox else {
+            if let Some(directory) = &self.directory {
+                directory.remove(OUTBOX);
+            }
+            return;
+        };
+        let durable = outbox.events.iter().any(|event| !event.crossovers.is_empty() || !event.verdict.is_empty());
+        let look = if durable { DURABLE } else { PRIVATE };
+        let written = self.directory.as_ref().map(|directory| directory.replace(OUTBOX, &state::seal(&outbox.to_json()), look));
+        if let Some(Err(error)) = written {
+            self.warnings.push(Failure::io(Reason::StateUnwritable, OUTBOX, &error));
+        }
     }
 
     /// Release metadata that was believed; it is believed anew each time.

@@ -49,7 +49,7 @@ fn start(argv: &[String], payload: &[u8]) -> io::Result<Child> {
 }
 
 /// `/dev/null`; where there is none, a pipe that nobody reads.
-fn nowhere() -> io::Result<OwnedFd> {
+pub(crate) fn nowhere() -> io::Result<OwnedFd> {
     File::options().write(true).open("/dev/null").map(OwnedFd::from).or_else(|_| {
         let (reader, writer) = io::pipe()?;
         // The reading end stays open until this process ends, so that the program can write.

@@ -4,6 +4,8 @@ mod exec;
 mod file;
 mod socket;
 
+pub(crate) use exec::nowhere;
+
 use crate::{failure::Failure, sys::start};
 use host::formats::{Rendered, render};
 use protocol::{

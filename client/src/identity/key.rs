@@ -30,6 +30,11 @@ impl Key {
         Self::from_seed(key_files::seed_of(key.secret_pkcs8_der())?)
     }
 
+    /// A key in either of the forms that this program writes.
+    pub(crate) fn from_any_form(text: &str) -> Option<Self> {
+        Self::from_pem(text.as_bytes()).or_else(|| Self::from_seed(key_files::openssh_seed(text)?))
+    }
+
     fn from_seed(seed: [u8; 32]) -> Option<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(&seed).ok()?;
         let public = PublicKey(pair.public_key().as_ref().try_into().ok()?);

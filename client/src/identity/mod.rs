@@ -42,6 +42,11 @@ impl Identity {
         Ok(Self { key, chain, id })
     }
 
+    /// The same, for another connection.
+    pub(crate) fn again(&self) -> Self {
+        Self { key: self.key.clone_key(), chain: self.chain.clone(), id: self.id.clone() }
+    }
+
     /// From when until when the certificate holds.
     pub(crate) fn life(&self) -> Option<Life> {
         life(self.chain.first()?)

@@ -35,6 +35,7 @@ pub(crate) struct Session {
     authority: String,
     /// This host's clock minus the proved time, when it had to be proved.
     pub(crate) skew: i64,
+    is_proxied: bool,
 }
 
 impl Session {
@@ -48,7 +49,7 @@ impl Session {
         stream.flush().map_err(|error| handshake_failure(&error))?;
         setup.prepare(site, identity)?;
         stream.shake_hands()?;
-        let mut session = Self { stream, authority: format!("{}:{}", endpoint.host, endpoint.port), skew: 0 };
+        let mut session = Self { stream, authority: format!("{}:{}", endpoint.host, endpoint.port), skew: 0, is_proxied: site.proxy.is_some() };
         if setup.pinned.doubts_the_clock() {
             session.prove_the_time(site, &setup.pinned)?;
         }
@@ -69,6 +70,15 @@ impl Session {
     pub(crate) fn binding(&self) -> Result<[u8; BINDING_BYTES], Failure> {
         let bound = self.stream.tls.export_keying_material([0; BINDING_BYTES], BINDING_LABEL.as_bytes(), None);
         bound.map_err(|error| tls_failure(&error))
+    }
+
+    /// How this host comes out: `proxy`, `ipv4` or `ipv6`.
+    pub(crate) fn egress(&self) -> &'static str {
+        match self.stream.socket.stream.peer_addr() {
+            _ if self.is_proxied => "proxy",
+            Ok(address) if address.is_ipv6() => "ipv6",
+            _ => "ipv4",
+        }
     }
 
     /// Gives what follows until then.

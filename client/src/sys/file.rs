@@ -36,6 +36,34 @@ pub(crate) fn may_run(path: &str) -> io::Result<()> {
     done(unsafe { libc::access(path.as_ptr(), libc::X_OK) })
 }
 
+/// Whether there is something at a path.
+pub(crate) fn exists(path: &str) -> bool {
+    // SAFETY: a C string.
+    CString::new(path).is_ok_and(|path| unsafe { libc::access(path.as_ptr(), libc::F_OK) } == 0)
+}
+
+/// What kind of file system a path is on, by its magic (statfs(2)).
+pub(crate) fn system(path: &str) -> Option<&'static str> {
+    let path = CString::new(path).ok()?;
+    // SAFETY: all of the structure's members are numbers.
+    let mut about: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: a C string, and the kernel writes into the local.
+    done(unsafe { libc::statfs(path.as_ptr(), &raw mut about) }).ok()?;
+    let magic = u32::try_from(about.f_type).unwrap_or(0);
+    Some(MAGICS.iter().find(|(known, _)| *known == magic).map_or("other", |(_, name)| name))
+}
+
+const MAGICS: [(u32, &str); 8] = [
+    (0xef53, "ext4"),
+    (0x5846_5342, "xfs"),
+    (0x9123_683e, "btrfs"),
+    (0x0102_1994, "tmpfs"),
+    (0x794c_7630, "overlay"),
+    (0x6969, "nfs"),
+    (0x2fc1_2fc1, "zfs"),
+    (0x5265_4973, "reiserfs"),
+];
+
 /// Where a symbolic link leads.
 pub(crate) fn read_link(path: &str) -> io::Result<String> {
     let path = CString::new(path)?;

@@ -8,6 +8,7 @@ use std::{
         unix::ffi::OsStrExt,
     },
     ptr,
+    time::{Duration, Instant},
 };
 
 /// A program that was started.
@@ -24,6 +25,38 @@ pub(crate) fn become_program(path: &str, first: &[&str], typed: &[OsString]) -> 
     // SAFETY: C strings in lists that end with null, all of which live until the call returns.
     unsafe { libc::execve(path.as_ptr(), pointers.as_ptr(), environment.as_ptr()) };
     io::Error::last_os_error()
+}
+
+const ADDRESS_BYTES_MAX: u64 = 256 << 20;
+const FILE_BYTES_MAX: u64 = 32 << 20;
+
+/// A resource of this process that children get less of while it is set.
+struct Bound(Resource, libc::rlimit);
+
+#[cfg(target_env = "gnu")]
+type Resource = libc::__rlimit_resource_t;
+#[cfg(not(target_env = "gnu"))]
+type Resource = c_int;
+
+impl Bound {
+    /// Never more than there was.
+    fn set((resource, most): (Resource, u64)) -> Self {
+        let mut before = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the kernel writes into the local.
+        if unsafe { libc::getrlimit(resource, &raw mut before) } == 0 {
+            let bound = libc::rlimit { rlim_cur: before.rlim_cur.min(most), ..before };
+            // SAFETY: the kernel reads the local.
+            unsafe { libc::setrlimit(resource, &raw const bound) };
+        }
+        Self(resource, before)
+    }
+
+    fn lift(self) {
+        if self.1.rlim_max > 0 {
+            // SAFETY: the kernel reads a member of ours.
+            unsafe { libc::setrlimit(self.0, &raw const self.1) };
+        }
+    }
 }
 
 /// How a program ended.
@@ -70,6 +103,33 @@ impl Child {
         if failed == 0 { Ok(Self(pid)) } else { Err(io::Error::from_raw_os_error(failed)) }
     }
 
+    /// Starts a program that is not trusted yet: with nothing to read and nowhere to speak, and with bounds on memory, processor time
+    /// and files. Whatever fails between here and its first instruction is an error.
+    pub(crate) fn start_bounded(argv: &[String], silence: &impl AsFd, seconds: u32) -> io::Result<Self> {
+        let bounds =
+            [(libc::RLIMIT_AS, ADDRESS_BYTES_MAX), (libc::RLIMIT_CPU, u64::from(seconds) + 1), (libc::RLIMIT_FSIZE, FILE_BYTES_MAX)].map(Bound::set);
+        let child = Self::start(argv, silence, silence);
+        bounds.into_iter().for_each(Bound::lift);
+        child
+    }
+
+    /// How it ended; when `until` comes before, it is ended. Nothing of its process group is left.
+    pub(crate) fn end_by(&self, until: Instant) -> io::Result<Option<Ended>> {
+        let mut pause = Duration::from_micros(200);
+        loop {
+            if let Some(ended) = self.ended()? {
+                self.kill_group();
+                return Ok(Some(ended));
+            }
+            if Instant::now() >= until {
+                self.kill();
+                return Ok(None);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(5));
+        }
+    }
+
     /// How it ended, if it has.
     pub(crate) fn ended(&self) -> io::Result<Option<Ended>> {
         self.wait(libc::WNOHANG)
@@ -77,9 +137,13 @@ impl Child {
 
     /// Ends its whole process group.
     pub(crate) fn kill(&self) {
-        // SAFETY: a plain system call on a child that was not waited for.
-        unsafe { libc::kill(-self.0, libc::SIGKILL) };
+        self.kill_group();
         let _ = self.wait(0);
+    }
+
+    fn kill_group(&self) {
+        // SAFETY: a plain system call; the group's number is not given out again while one of it lives, nor this soon after.
+        unsafe { libc::kill(-self.0, libc::SIGKILL) };
     }
 
     fn wait(&self, flags: c_int) -> io::Result<Option<Ended>> {

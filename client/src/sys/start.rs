@@ -184,13 +184,25 @@ fn device_by(deadline: Instant) -> bool {
 
 /// The kernel's name for this host.
 pub(crate) fn node_name() -> String {
+    let [node, ..] = about();
+    node
+}
+
+/// The kernel's release, and the machine it says it runs on.
+pub(crate) fn kernel() -> (String, String) {
+    let [_, release, machine] = about();
+    (release, machine)
+}
+
+/// Node, release and machine, as uname(2) has them.
+fn about() -> [String; 3] {
     // SAFETY: the structure is made of characters only, and the kernel ends each of its texts with a zero.
-    let name = unsafe {
+    let texts = unsafe {
         let mut about: libc::utsname = std::mem::zeroed();
         libc::uname(&raw mut about);
-        CStr::from_ptr(about.nodename.as_ptr()).to_bytes().to_vec()
+        [&about.nodename, &about.release, &about.machine].map(|text| CStr::from_ptr(text.as_ptr()).to_bytes().to_vec())
     };
-    String::from_utf8_lossy(&name).into_owned()
+    texts.map(|text| String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Standard input as a file.

@@ -2,7 +2,7 @@
 
 use super::generations::Generations;
 use crate::{cli::Typed, failure::Failure, log, site, state::State};
-use host::{formats::rfc3339, update::parse_folder};
+use host::{formats::rfc3339, trial::Trial, update::parse_folder};
 use protocol::{
     json::{Value, object},
     reason::Reason,
@@ -33,7 +33,7 @@ fn open(typed: &Typed) -> Result<State, Failure> {
 }
 
 fn status(state: &mut State, json: bool) -> Result<String, Failure> {
-    let record = state.record();
+    let (record, trial) = (state.record(), state.trial());
     let generations = Generations::open(state)?;
     let word = |name: Option<String>| name.and_then(|name| parse_folder(&name).map(|(generation, hash)| (generation, hash.to_owned())));
     let (current, previous) = (word(generations.current()), word(generations.previous()));
@@ -48,6 +48,7 @@ fn status(state: &mut State, json: bool) -> Result<String, Failure> {
             ("version", 1.into()),
             ("current", release(&current)),
             ("previous", release(&previous)),
+            ("trial", trial.as_ref().map_or(Value::Null, on_trial)),
             ("pinned", record.pinned.into()),
             ("floor", record.floor.into()),
             ("denied", Value::Array(denied)),
@@ -62,6 +63,10 @@ fn status(state: &mut State, json: bool) -> Result<String, Failure> {
     let last = if record.last_code.is_empty() { "none".to_owned() } else { format!("{} at {}", record.last_code, rfc3339(record.last_at)) };
     let pinned = if record.pinned { "yes: no release is taken until pinnace update unpin" } else { "no" };
     let mut text = format!("current   {}\nprevious  {}\n", say(current, "the package's own copy"), say(previous, "none"));
+    if let Some(trial) = &trial {
+        let name = say(word(Some(trial.candidate.clone())), "none");
+        text += &format!("on trial  {name}: {} of {} clean runs, {} bad, {} good\n", trial.clean, trial.terms.runs, trial.bad, trial.good);
+    }
     text += &format!("pinned    {pinned}\nfloor     generation {}\nlast      {last}\n", record.floor);
     for hash in &record.denied {
         text += &format!("denied    sha256 {hash}\n");
@@ -69,10 +74,27 @@ fn status(state: &mut State, json: bool) -> Result<String, Failure> {
     Ok(text)
 }
 
+fn on_trial(trial: &Trial) -> Value {
+    let generation = parse_folder(&trial.candidate).map_or(0, |(generation, _)| generation);
+    object([
+        ("generation", generation.into()),
+        ("sha256", trial.hash().into()),
+        ("run", trial.run.into()),
+        ("clean", trial.clean.into()),
+        ("runs", trial.terms.runs.into()),
+        ("bad", trial.bad.into()),
+        ("good", trial.good.into()),
+        ("rehearsed", trial.rehearsed.into()),
+    ])
+}
+
 fn pin(state: &mut State, pinned: bool) -> Result<String, Failure> {
     let mut record = state.record();
     record.pinned = pinned;
     save(state, &record)?;
+    if pinned {
+        state.end_trial();
+    }
     Ok(if pinned { "pinned: this host keeps the release it has\n" } else { "not pinned: this host takes the release it is told to\n" }.to_owned())
 }
 
@@ -80,6 +102,7 @@ fn pin(state: &mut State, pinned: bool) -> Result<String, Failure> {
 fn rollback(state: &mut State) -> Result<String, Failure> {
     let mut record = state.record();
     let current = Generations::open(state)?.current();
+    state.end_trial();
     if let Some((_, hash)) = current.as_deref().and_then(parse_folder) {
         record.deny(hash);
         save(state, &record)?;

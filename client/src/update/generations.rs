@@ -10,19 +10,21 @@ use crate::{
     state::State,
     sys::file::{self, Directory},
 };
-use host::update::{Record, parse_folder};
+use host::update::{RELEASE_BYTES_MAX, Record, parse_folder};
 use protocol::reason::Reason;
-use ring::digest::{Context, SHA256};
+use ring::digest::{Context, Digest, SHA256};
 use std::{
     io::{self, Read, Write},
     time::Instant,
 };
 use trust::{Target, Why};
 
-const FOLDER: &str = "generations";
+/// Where releases are, below the state directory.
+pub(crate) const FOLDER: &str = "generations";
 const PROGRAM: &str = "pinnace";
 const PARTIAL: &str = "partial";
-const CURRENT: &str = "current";
+/// The link to the one that runs.
+pub(crate) const CURRENT: &str = "current";
 const PREVIOUS: &str = "previous";
 const PIECE_BYTES: usize = 65_536;
 
@@ -33,8 +35,39 @@ pub(crate) fn generation_of(said: Option<&str>) -> i64 {
 
 /// Goes on as the release that `current` names, with the same arguments; comes back only where there is none or it cannot start.
 pub(crate) fn hand_over(state_dir: &str, arguments: &[std::ffi::OsString]) {
-    let Some(name) = link(state_dir, CURRENT) else { return };
-    let _ = crate::sys::process::become_program(&format!("{state_dir}/{FOLDER}/{name}/{PROGRAM}"), &["--generation", &name], arguments);
+    let Some(name) = current(state_dir) else { return };
+    let _ = crate::sys::process::become_program(&program_of(state_dir, &name), &["--generation", &name], arguments);
+}
+
+/// The folder's name of the release that runs; `None` for the package's own copy.
+pub(crate) fn current(state_dir: &str) -> Option<String> {
+    link(state_dir, CURRENT)
+}
+
+/// The folder's name of the release before.
+pub(crate) fn previous(state_dir: &str) -> Option<String> {
+    link(state_dir, PREVIOUS)
+}
+
+/// The program in a release's folder.
+pub(crate) fn program_of(state_dir: &str, name: &str) -> String {
+    format!("{state_dir}/{FOLDER}/{name}/{PROGRAM}")
+}
+
+/// Whether a file is what a SHA-256 in hexadecimal says.
+pub(crate) fn has_hash(path: &str, hash: &str) -> bool {
+    file::open_to_read(path).and_then(digest_of).is_ok_and(|(_, found)| protocol::hex_encode(found.as_ref()) == hash)
+}
+
+/// Makes a download in `folder` that was cut short of its end, of a release that is whole here.
+pub(crate) fn cut(state_dir: &str, folder: &str, name: &str) -> io::Result<()> {
+    let mut whole = file::open_to_read(&program_of(state_dir, name))?;
+    let length = whole.metadata()?.len().saturating_sub(PIECE_BYTES as u64);
+    let generations = format!("{folder}/{FOLDER}");
+    Directory::open(folder)?.make(FOLDER, 0o700)?;
+    Directory::open(&generations)?.make(name, 0o700)?;
+    let mut partial = Directory::open(&format!("{generations}/{name}"))?.append(PARTIAL)?;
+    io::copy(&mut Read::by_ref(&mut whole).take(length), &mut partial).map(drop)
 }
 
 fn link(state_dir: &str, which: &str) -> Option<String> {
@@ -44,7 +77,7 @@ fn link(state_dir: &str, which: &str) -> Option<String> {
 }
 
 /// The releases of a host.
-pub(super) struct Generations<'a> {
+pub(crate) struct Generations<'a> {
     state: &'a State,
     root: Directory,
 }
@@ -54,23 +87,23 @@ fn unstaged(doing: &str) -> impl Fn(io::Error) -> Failure {
 }
 
 impl<'a> Generations<'a> {
-    pub(super) fn open(state: &'a State) -> Result<Self, Failure> {
+    pub(crate) fn open(state: &'a State) -> Result<Self, Failure> {
         let path = format!("{}/{FOLDER}", state.path());
         Ok(Self { state, root: Directory::open_or_make(&path, 0o700).map_err(unstaged(&path))? })
     }
 
     /// The folder's name of the one that runs from the next run on.
-    pub(super) fn current(&self) -> Option<String> {
-        link(self.state.path(), CURRENT)
+    pub(crate) fn current(&self) -> Option<String> {
+        current(self.state.path())
     }
 
     /// The folder's name of the one before.
-    pub(super) fn previous(&self) -> Option<String> {
-        link(self.state.path(), PREVIOUS)
+    pub(crate) fn previous(&self) -> Option<String> {
+        previous(self.state.path())
     }
 
     /// Fetches what is missing, within this run's bounds; whether the release is whole and is what was signed.
-    pub(super) fn stage(&self, name: &str, file: &str, target: &Target, session: &mut Session, record: &mut Record) -> Result<bool, Failure> {
+    pub(crate) fn stage(&self, name: &str, file: &str, target: &Target, session: &mut Session, record: &mut Record) -> Result<bool, Failure> {
         let path = format!("{}/{FOLDER}/{name}", self.state.path());
         let folder = Directory::open_or_make(&path, 0o700).map_err(unstaged(&path))?;
         if folder.read(PROGRAM).is_ok_and(|program| is_target(program, target).unwrap_or(false)) {
@@ -109,7 +142,7 @@ impl<'a> Generations<'a> {
     }
 
     /// From the next run on this one runs; the one that did is kept.
-    pub(super) fn switch(&self, name: &str) -> Result<(), Failure> {
+    pub(crate) fn switch(&self, name: &str) -> Result<(), Failure> {
         let state = self.state.directory()?;
         let failed = unstaged(CURRENT);
         if let Some(current) = self.current().filter(|current| current != name) {
@@ -121,7 +154,7 @@ impl<'a> Generations<'a> {
     }
 
     /// Back to the one before, or to the package's copy; gives the folder's name of the one that is left.
-    pub(super) fn back(&self) -> Result<(String, Option<String>), Failure> {
+    pub(crate) fn back(&self) -> Result<(String, Option<String>), Failure> {
         let left = self.current().ok_or_else(|| Failure::new(Reason::UpdateNothingBefore, "the package's copy runs"))?;
         let state = self.state.directory()?;
         let previous = self.previous().filter(|previous| *previous != left);
@@ -161,18 +194,21 @@ fn piece(session: &mut Session, file: &str, (first, end): (usize, usize)) -> Res
     })
 }
 
-fn is_target(mut file: std::fs::File, target: &Target) -> io::Result<bool> {
+fn is_target(file: std::fs::File, target: &Target) -> io::Result<bool> {
+    let (length, hash) = digest_of(file)?;
+    Ok(length == target.length && target.hashes.sha256.as_deref() == Some(hash.as_ref()))
+}
+
+fn digest_of(mut file: std::fs::File) -> io::Result<(usize, Digest)> {
     let mut context = Context::new(&SHA256);
     let mut piece = [0; 16_384];
     let mut length = 0;
     loop {
         let count = file.read(&mut piece)?;
         length += count;
-        if count == 0 || length > target.length {
-            break;
+        if count == 0 || length > RELEASE_BYTES_MAX {
+            return Ok((length, context.finish()));
         }
         context.update(piece.get(..count).unwrap_or_default());
     }
-    let hash = context.finish();
-    Ok(length == target.length && target.hashes.sha256.as_deref() == Some(hash.as_ref()))
 }

@@ -43,6 +43,23 @@ pub fn openssh_pem(seed: &[u8; 32], public: &PublicKey, comment: &str, check: u3
     pem("OPENSSH PRIVATE KEY", &key, 70)
 }
 
+/// The seed in a key that [`openssh_pem`] wrote.
+#[must_use]
+pub fn openssh_seed(pem: &str) -> Option<[u8; 32]> {
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let key = base64_decode(&body)?;
+    let mut rest = key.strip_prefix(b"openssh-key-v1\0")?;
+    for expected in [&b"none"[..], b"none", b""] {
+        (take(&mut rest)? == expected).then_some(())?;
+    }
+    rest = rest.get(4..)?; // the number of keys
+    take(&mut rest)?; // the public one
+    let mut private = take(&mut rest)?.get(8..)?; // two copies of a number
+    take(&mut private)?; // type
+    take(&mut private)?; // the public one
+    take(&mut private)?.first_chunk().copied()
+}
+
 const CERTIFICATE_TYPE: &str = "ssh-ed25519-cert-v01@openssh.com";
 
 /// What an OpenSSH certificate over an Ed25519 key says (PROTOCOL.certkeys).
@@ -143,6 +160,14 @@ mod tests {
         assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
         assert_eq!(base64_decode("+/8="), Some([0xfb, 0xff].into()));
         assert_eq!(base64_decode("a b"), None);
+    }
+
+    #[test]
+    fn an_openssh_key_is_read_back() {
+        assert_eq!(openssh_seed(&openssh_pem(&SEED, &public(), "db", 7)), Some(SEED));
+        for text in ["", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "b3BlbnNzaC1rZXktdjEA"] {
+            assert_eq!(openssh_seed(text), None);
+        }
     }
 
     #[test]

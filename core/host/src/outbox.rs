@@ -69,16 +69,16 @@ impl Outbox {
         .to_string()
     }
 
-    /// From a state file's body; `host` is who wrote it.
+    /// From a state file's body.
     #[must_use]
-    pub fn from_json(bytes: &[u8], host: &str) -> Option<Self> {
+    pub fn from_json(bytes: &[u8]) -> Option<Self> {
         let value = json::parse(bytes).ok()?;
         let events = value.get("events")?.as_array().filter(|events| events.len() <= EVENTS_MAX)?;
         Some(Self {
             name: value.get("name")?.as_str().filter(|name| is_outbox(name))?.to_string(),
             newest: value.get("newest")?.as_i64()?,
             dropped: value.get("dropped")?.as_i64()?,
-            events: events.iter().map(|event| Event::from_value(event, host)).collect::<Option<_>>()?,
+            events: events.iter().map(Event::from_value).collect::<Option<_>>()?,
         })
     }
 }
@@ -106,7 +106,7 @@ mod tests {
         (0..100).for_each(|_| outbox.push(event("ok")));
         assert_eq!((outbox.events.len(), outbox.dropped, outbox.newest), (EVENTS_MAX, 54, 102));
         assert_eq!((outbox.events[0].number, outbox.events[1].number, outbox.events[2].number), (1, 2, 57));
-        assert_eq!(Outbox::from_json(outbox.to_json().as_bytes(), "web-1"), Some(outbox));
+        assert_eq!(Outbox::from_json(outbox.to_json().as_bytes()), Some(outbox));
     }
 
     #[test]

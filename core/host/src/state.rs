@@ -56,12 +56,19 @@ pub struct Memory {
     pub checked_at: i64,
     /// The generation whose run that was; 0 for the package's own copy.
     pub last_generation: i64,
+    /// The generation whose run last succeeded.
+    pub last_success_generation: i64,
+    /// When the control plane was last told what this host is, in this host's own seconds.
+    pub facts_at: i64,
     /// Credentials that are held and not yet handed over everywhere.
     pub pending: Vec<String>,
 }
 
 /// How old a run's end may be for a rescue to be about that run.
 const RESCUE_SECONDS: i64 = 60;
+
+/// How long what a host is may be taken for known.
+const FACTS_SECONDS: i64 = 6 * 3600;
 
 const LAST_GOOD_MAX: usize = 8;
 
@@ -96,9 +103,17 @@ impl Memory {
             ("renewal_tried_at", self.renewal_tried_at.into()),
             ("checked_at", self.checked_at.into()),
             ("last_generation", self.last_generation.into()),
+            ("last_success_generation", self.last_success_generation.into()),
+            ("facts_at", self.facts_at.into()),
             ("pending", Value::Array(self.pending.iter().map(|name| name.as_str().into()).collect())),
         ])
         .to_string()
+    }
+
+    /// Whether the control plane is to be told what this host is: not for hours, or not since another generation is in charge.
+    #[must_use]
+    pub fn wants_facts(&self, generation: i64, now: i64) -> bool {
+        generation != self.last_generation || self.facts_at == 0 || !(0..FACTS_SECONDS).contains(&now.saturating_sub(self.facts_at))
     }
 
     /// From a state file's body.
@@ -116,6 +131,8 @@ impl Memory {
             renewal_tried_at: value.get("renewal_tried_at").and_then(Value::as_i64).unwrap_or(0),
             checked_at: value.get("checked_at").and_then(Value::as_i64).unwrap_or(0),
             last_generation: value.get("last_generation").and_then(Value::as_i64).unwrap_or(0),
+            last_success_generation: value.get("last_success_generation").and_then(Value::as_i64).unwrap_or(0),
+            facts_at: value.get("facts_at").and_then(Value::as_i64).unwrap_or(0),
             pending: value.get("pending")?.as_array()?.iter().filter_map(Value::as_str).map(ToString::to_string).collect(),
         })
     }

@@ -77,9 +77,9 @@ impl Event {
         Value::Object(members)
     }
 
-    /// From the wire; `None` if it is none. A crossover that the coin of `host` contradicts is left out.
+    /// From the wire or the outbox; `None` if it is none.
     #[must_use]
-    pub fn from_value(value: &Value, host: &str) -> Option<Self> {
+    pub fn from_value(value: &Value) -> Option<Self> {
         let number = |name| value.get(name).and_then(Value::as_i64);
         let word = |name| word(value.get(name)?);
         let optional = |name: &str| value.get(name).map_or(Some(String::new()), self::word);
@@ -94,7 +94,7 @@ impl Event {
             generation: number("generation").filter(|generation| *generation >= 0)?,
             update: optional("update")?,
             identity: optional("identity")?,
-            crossovers: crossovers.iter().take(CROSSOVERS_MAX).filter_map(|crossover| Crossover::from_value(crossover, host)).collect(),
+            crossovers: crossovers.iter().take(CROSSOVERS_MAX).map(Crossover::from_value).collect::<Option<_>>()?,
             verdict: optional("verdict")?,
             verdict_on: optional("verdict_on")?,
         })
@@ -132,7 +132,7 @@ impl Report {
         .to_string()
     }
 
-    /// From the wire; `None` if any part of it has another form.
+    /// From the wire; `None` if any part of it has another form. A crossover that the coin of `host` contradicts is left out.
     #[must_use]
     pub fn from_json(bytes: &[u8], host: &str) -> Option<Self> {
         let value = json::parse(bytes).ok()?;
@@ -140,12 +140,17 @@ impl Report {
         let facts = value.get("facts")?.as_object().filter(|facts| facts.len() <= FACTS_MAX)?;
         let fact = |(name, value): &(String, Value)| Some((is_fact_name(name).then(|| name.clone())?, word(value)?));
         let events = value.get("events")?.as_array().filter(|events| events.len() <= EVENTS_MAX)?;
+        let event = |event| {
+            let mut event = Event::from_value(event)?;
+            event.crossovers.retain(|crossover| crossover.is_possible(host));
+            Some(event)
+        };
         Some(Self {
             outbox: value.get("outbox")?.as_str().filter(|name| is_outbox(name))?.to_string(),
             now: number("now")?,
             dropped: number("dropped").filter(|dropped| *dropped >= 0)?,
             facts: facts.iter().map(fact).collect::<Option<_>>()?,
-            events: events.iter().map(|event| Event::from_value(event, host)).collect::<Option<_>>()?,
+            events: events.iter().map(event).collect::<Option<_>>()?,
         })
     }
 }
