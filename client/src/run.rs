@@ -24,6 +24,7 @@ use protocol::{
 };
 use std::{
     ffi::OsString,
+    mem::{self, ManuallyDrop},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -43,7 +44,8 @@ pub(crate) fn run(typed: &Typed, arguments: &[OsString], factory: bool) -> u8 {
             let log = Log::new(stdout);
             let generation = update::generation_of(typed.generation.as_deref());
             let mut run = Run { site: &site, typed, started, log, generation, memory: Memory::default(), outcome: nothing() };
-            run.go(&mut State::open(&site.state_dir));
+            // The kernel closes and unlocks the state as the process ends.
+            run.go(&mut ManuallyDrop::new(State::open(&site.state_dir)));
             log.end(end(started, &run.outcome))
         }
         Err(failure) => Log::new(false).end(end(started, &ended(failure))),
@@ -102,7 +104,6 @@ impl<'a> Run<'a> {
             }
         }
         state.warnings.iter().for_each(|warning| self.log.warning(warning));
-        // The kernel closes and unlocks the state as the process ends.
     }
 
     fn remember(&mut self) {
@@ -299,6 +300,7 @@ impl Run<'_> {
             let event = Event { outcome: "update".to_owned(), code, update: word, identity: String::new(), ..self.event() };
             report::tell(state, &mut session, event, false);
         }
+        mem::forget(session);
     }
 
     /// Repeats after a bad pair, the rehearsal, and what follows from all of it.

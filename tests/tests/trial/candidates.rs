@@ -1,0 +1,144 @@
+//! Every way for a candidate to go wrong: no run is without its credential, and the verdict is right.
+
+use super::ground::{Ground, RUNS};
+use std::{fs, time::Instant};
+
+/// Runs until the trial has ended or there were enough; gives the runs.
+fn runs(ground: &Ground) -> i64 {
+    for run in 1..=RUNS {
+        ground.run();
+        if ground.trial().is_none() {
+            return run;
+        }
+    }
+    RUNS
+}
+
+fn expect_unfit(how: &str) {
+    let ground = Ground::new(how);
+    let runs = runs(&ground);
+    assert!(ground.trial().is_none() && ground.is_denied() && ground.current().is_none(), "{how}: after {runs} runs {:?}", ground.trial());
+    assert!(runs <= 12, "{how}: {runs} runs");
+    assert!(!ground.rig.path("state/trial-run").exists(), "{how}: left behind");
+    assert!(is_quiet(&ground), "{how}: something of it still runs");
+}
+
+/// Whether nothing that the candidate started is left.
+fn is_quiet(ground: &Ground) -> bool {
+    let mark = format!("generations/7-{}", ground.release);
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let commands = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    !commands.map(|command| String::from_utf8_lossy(&command).into_owned()).any(|command| command.contains(&mark))
+}
+
+#[test]
+fn a_candidate_that_fails_at_once_is_unfit() {
+    ["crash-at-start", "unknown-instruction", "do-nothing", "eat-memory"].iter().for_each(|how| expect_unfit(how));
+}
+
+#[test]
+fn a_candidate_that_stages_what_is_no_credential_is_unfit() {
+    ["write-rubbish", "empty-credential", "wrong-subject"].iter().for_each(|how| expect_unfit(how));
+}
+
+#[test]
+fn a_candidate_that_hangs_is_unfit_and_costs_time_only() {
+    expect_unfit("hang");
+}
+
+#[test]
+fn a_candidate_that_spins_is_unfit_and_costs_time_only() {
+    expect_unfit("spin");
+}
+
+#[test]
+fn of_a_candidate_that_forks_a_storm_nothing_is_left() {
+    let ground = Ground::new("fork-a-storm");
+    let first = (1..).find(|run| ground.goes_first(*run)).unwrap();
+    (1..=first).for_each(|_| drop(ground.run()));
+    assert!(ground.number("bad") >= 1, "{:?}", ground.trial());
+    let left = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    assert_eq!(left.filter(|command| command == b"sleep\x003600\0").count(), 0, "children of the storm are left");
+}
+
+/// It takes the host's own state with it, and not its copy alone: the identity is put back, the run and the next ones deliver.
+#[test]
+fn a_candidate_that_corrupts_the_hosts_state_costs_no_credential() {
+    let ground = Ground::new("corrupt-state");
+    let identity = fs::read(ground.rig.path("state/identity.pem")).unwrap();
+    for _ in 0..12 {
+        ground.run();
+        assert_eq!(fs::read(ground.rig.path("state/identity.pem")).unwrap(), identity);
+        assert_eq!(ground.current(), None);
+    }
+}
+
+#[test]
+fn a_candidate_that_fails_on_every_fifth_run_never_goes_live_unseen() {
+    let ground = Ground::new("crash-on-every-fifth-run");
+    let (mut bad, mut clean) = (0, 0);
+    for _ in 0..40 {
+        ground.run();
+        (bad, clean) = (bad.max(ground.number("bad")), clean.max(ground.number("clean")));
+    }
+    assert!(bad >= 1 && clean >= 8, "{bad} bad pairs, {clean} clean runs");
+}
+
+#[test]
+fn a_candidate_that_is_slow_but_right_passes() {
+    let ground = Ground::new("slow");
+    let started = Instant::now();
+    while ground.number("clean") < 2 {
+        ground.run();
+        assert!(started.elapsed().as_secs() < 60, "{:?}", ground.trial());
+    }
+    assert_eq!(ground.number("bad"), 0);
+}
+
+#[test]
+fn a_candidate_fails_where_the_kernel_is_old_and_passes_elsewhere() {
+    let ground = Ground::new("crash-on-old-kernels");
+    while ground.number("clean") < 1 {
+        ground.run();
+        assert!(ground.number("run") < 20);
+    }
+    assert_eq!(ground.number("bad"), 0);
+    let mut ended = false;
+    for _ in 0..20 {
+        let mut old = std::process::Command::new("setarch");
+        old.args(["x86_64", "--uname-2.6"]).arg(ground.rig.client());
+        ground.run_with(&mut old);
+        ended |= ground.trial().is_none();
+    }
+    assert!(ended && ground.is_denied());
+}
+
+/// A good one goes on being tried until it has rehearsed its update, which takes a control plane with releases.
+#[test]
+fn a_good_candidate_is_clean_and_nothing_is_bad() {
+    let ground = Ground::new("good");
+    for run in 1..=20 {
+        ground.run();
+        assert_eq!(ground.number("run"), run);
+    }
+    let first = (1..=20).filter(|run| ground.goes_first(*run)).count();
+    assert_eq!((ground.number("clean"), ground.number("bad"), ground.number("good")), (i64::try_from(first).unwrap(), 0, 0));
+}
+
+/// What no release could do here is no fault of this one.
+#[test]
+fn a_host_that_starts_no_program_from_its_state_blames_nobody() {
+    let ground = Ground::new("good");
+    let generations = ground.rig.path("state/generations");
+    let program = generations.join(format!("7-{}/pinnace", ground.release));
+    let bytes = fs::read(&program).unwrap();
+    let mount = |options: &str| tests::rig::check(std::process::Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(&generations));
+    mount("noexec,mode=0700");
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    fs::write(&program, bytes).unwrap();
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    (0..10).for_each(|_| drop(ground.run()));
+    let seen = (ground.number("clean"), ground.number("bad"), ground.number("good"));
+    tests::rig::check(std::process::Command::new("umount").arg(&generations));
+    assert_eq!(seen, (0, 0, 0));
+}
