@@ -19,6 +19,7 @@ pub mod plan;
 mod record;
 mod rollout;
 pub mod silence;
+pub mod step;
 pub mod survey;
 pub mod wealth;
 

@@ -187,7 +187,7 @@ fn evidence_from_value(plan: &Plan, value: &Value) -> Option<Evidence> {
     Some(evidence)
 }
 
-fn wish_to_value(wish: &Wish) -> Value {
+pub(crate) fn wish_to_value(wish: &Wish) -> Value {
     match wish {
         Wish::None => Value::Null,
         Wish::Pause(word) => json::object([("wish", "pause".into()), ("word", word.to_value())]),
@@ -196,7 +196,7 @@ fn wish_to_value(wish: &Wish) -> Value {
     }
 }
 
-fn wish_from_value(value: &Value) -> Option<Wish> {
+pub(crate) fn wish_from_value(value: &Value) -> Option<Wish> {
     let Some(wish) = value.get("wish") else { return (value == &Value::Null).then_some(Wish::None) };
     let word = || Word::from_value(value.get("word")?);
     Some(match wish.as_str()? {
