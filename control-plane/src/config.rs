@@ -4,7 +4,7 @@ use crate::{
     failure::Failure,
     files,
     issuers::pkcs11,
-    service::{keys, membership::Rules},
+    service::{keys, membership::Rules, release},
     store::{Address, Server},
 };
 use protocol::identity::{HostId, is_name};
@@ -31,6 +31,10 @@ pub(crate) struct Config {
     pub(crate) name: String,
     /// How long keys are published.
     pub(crate) keys: keys::Rules,
+    /// How releases reach hosts.
+    pub(crate) releases: release::Rules,
+    /// For how long is kept what hosts tell.
+    pub(crate) telemetry: Kept,
     /// The token that keys may be in.
     pub(crate) pkcs11: Option<pkcs11::Settings>,
     /// The trust domain's folder.
@@ -136,6 +140,24 @@ impl Limits {
     }
 }
 
+/// For how long is kept what hosts tell.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Kept {
+    /// Every event.
+    pub(crate) events_hours: u32,
+    /// Counts per minute.
+    pub(crate) counts_days: u32,
+    /// What was last known of a host that tells nothing any more.
+    pub(crate) hosts_days: u32,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { events_hours: 48, counts_days: 30, hosts_days: 90 }
+    }
+}
+
 /// Where the files are; relative paths are relative to the trust domain's folder.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -168,6 +190,8 @@ pub(crate) struct Files {
     pub(crate) releases: PathBuf,
     /// The audit database.
     pub(crate) database: PathBuf,
+    /// What hosts tell, unless a database on a server keeps it.
+    pub(crate) telemetry: PathBuf,
 }
 
 impl Default for Files {
@@ -187,6 +211,7 @@ impl Default for Files {
             policy: "policy.toml".into(),
             releases: "releases".into(),
             database: "pinnaced.db".into(),
+            telemetry: "telemetry.db".into(),
         }
     }
 }
@@ -208,6 +233,7 @@ impl Files {
             policy: dir.join(self.policy),
             releases: dir.join(self.releases),
             database: dir.join(self.database),
+            telemetry: dir.join(self.telemetry),
         }
     }
 }
@@ -226,6 +252,10 @@ struct RawConfig {
     hosts: Rules,
     #[serde(default)]
     keys: keys::Rules,
+    #[serde(default)]
+    releases: release::Rules,
+    #[serde(default)]
+    telemetry: Kept,
     pkcs11: Option<pkcs11::Settings>,
     #[serde(default)]
     files: Files,
@@ -288,15 +318,16 @@ impl Config {
         if raw.limits.connections == 0 || raw.limits.requests == 0 || raw.limits.programs == 0 {
             return Err(invalid(&path, "limits of 0 would let nobody in"));
         }
+        raw.releases.check().map_err(|because| invalid(&path, because))?;
         if !is_name(&raw.name) {
             return Err(invalid(&path, "name must be 1 to 63 of a-z 0-9 . _ -"));
         }
-        let RawConfig { trust_domain, issuer, listen, name, limits, hosts, keys, pkcs11, files, store } = raw;
+        let RawConfig { trust_domain, issuer, listen, name, limits, hosts, keys, releases, telemetry, pkcs11, files, store } = raw;
         let files = files.inside(dir);
         let file = || Ok(Address::File(files.database.clone()));
         let store = store.map_or_else(file, |store| store.address(dir)).map_err(|because| invalid(&path, because))?;
         let pkcs11 = pkcs11.map(|settings| pkcs11::Settings { module: dir.join(settings.module), pin_file: dir.join(settings.pin_file), ..settings });
-        Ok(Self { trust_domain, issuer, listen, limits, hosts, name, keys, pkcs11, folder: dir.into(), files, store })
+        Ok(Self { trust_domain, issuer, listen, limits, hosts, name, keys, releases, telemetry, pkcs11, folder: dir.into(), files, store })
     }
 }
 

@@ -20,6 +20,7 @@ mod reload;
 mod serve;
 mod service;
 mod store;
+mod telemetry;
 mod tls;
 
 use std::process::ExitCode;

@@ -12,6 +12,9 @@ use prometheus_client::{
 };
 use std::time::Duration;
 
+/// More than that no host drops between two reports.
+const MILLION: u64 = 1_000_000;
+
 type One = [(&'static str, String); 1];
 type Two = [(&'static str, String); 2];
 
@@ -33,6 +36,9 @@ pub(crate) struct Metrics {
     policy: Gauge,
     store_spooling: Gauge,
     spool_records: Gauge,
+    events_taken: Counter,
+    events_dropped: Counter,
+    reports_refused: Counter,
 }
 
 impl Metrics {
@@ -55,6 +61,9 @@ impl Metrics {
             policy: Gauge::default(),
             store_spooling: Gauge::default(),
             spool_records: Gauge::default(),
+            events_taken: Counter::default(),
+            events_dropped: Counter::default(),
+            reports_refused: Counter::default(),
         };
         metrics.register();
         metrics
@@ -76,6 +85,9 @@ impl Metrics {
         registry.register("server_certificate_ends", "Unix time at which the server certificate ends", self.certificate_ends.clone());
         registry.register("store_spooling", "1 while the database is away", self.store_spooling.clone());
         registry.register("spool_records", "Audit records that wait for the database", self.spool_records.clone());
+        registry.register("events_taken", "Events of hosts that are on record", self.events_taken.clone());
+        registry.register("events_dropped", "Events that hosts dropped for want of room, as they say", self.events_dropped.clone());
+        registry.register("reports_refused", "Reports of hosts that were put off", self.reports_refused.clone());
         registry.register("policy_number", "The number of the policy in force", self.policy.clone());
     }
 
@@ -142,6 +154,17 @@ impl Metrics {
     pub(crate) fn store_stands(&self, away: bool, records: i64) {
         self.store_spooling.set(i64::from(away));
         self.spool_records.set(records);
+    }
+
+    /// So many events of a host are on record, and it had dropped so many.
+    pub(crate) fn events_taken(&self, events: usize, dropped: i64) {
+        self.events_taken.inc_by(events as u64);
+        self.events_dropped.inc_by(dropped.unsigned_abs().min(MILLION));
+    }
+
+    /// A report was put off.
+    pub(crate) fn report_refused(&self) {
+        self.reports_refused.inc();
     }
 
     /// This version of the policy is in force.

@@ -35,6 +35,7 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, wanted:
         return Err(Box::new(reply::refuse(StatusCode::FORBIDDEN, "credential.key-unproven", words)));
     }
     if issued.is_some_and(|issued| may_hold(plane, &guest, name, issued, now)) {
+        plane.telemetry.hear(guest.id.host(), now);
         return Ok(reply::hold());
     }
     let printed = if key.is_none() { ask_program(plane, &guest, name).await? } else { None };
@@ -44,6 +45,7 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, wanted:
         return Err(Box::new(unrecorded(not_written)));
     }
     plane.metrics.issued(name);
+    plane.telemetry.hear(guest.id.host(), now);
     tracing::debug!(event = "issued", host = %guest.id, credential = name);
     Ok(reply::json(answer.to_json()))
 }

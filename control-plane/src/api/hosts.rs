@@ -3,7 +3,7 @@
 use super::{
     ControlPlane, Reply, Visitor, admission,
     credential::{self, Wanted},
-    membership, now, releases, reply,
+    events, membership, now, releases, reply,
     room::{STRANGERS, SentAway},
 };
 use bytes::Bytes;
@@ -24,6 +24,7 @@ enum Call {
     Whoami,
     Identity(Purpose),
     Release(releases::Question),
+    Events,
 }
 
 /// Answers one request of a visitor.
@@ -37,6 +38,10 @@ where
         Err(refusal) => return *refusal,
     };
     let now = now();
+    if matches!(call, Call::Events) {
+        let report = body(request, patience, events::BODY_BYTES_MAX, |bytes| Some(bytes.to_vec()));
+        return events::answer(plane, visitor, report, now).await.unwrap_or_else(|refusal| *refusal);
+    }
     let who = visitor.name(now).unwrap_or(STRANGERS);
     let issued = number(&request, "pinnace-issued");
     let _guest = match plane.room.enter(who, number(&request, "pinnace-held").unwrap_or(0).unsigned_abs()).await {
@@ -48,15 +53,16 @@ where
         }
     };
     let answered = match call {
+        Call::Events => Err(Box::new(reply::nothing_there())),
         Call::Release(question) => releases::answer(plane, visitor, question, now).await,
         Call::Time(nonce) => time(plane, &nonce, now),
         Call::Whoami => whoami(plane, visitor, now),
         Call::Credential(name) => credential::answer(plane, visitor, Wanted { name: &name, key: None, issued }, now).await,
-        Call::KeyCredential(name) => match body(request, patience, KeyRequest::from_json).await {
+        Call::KeyCredential(name) => match body(request, patience, BODY_BYTES_MAX, KeyRequest::from_json).await {
             Ok(asked) => credential::answer(plane, visitor, Wanted { name: &name, key: Some(asked), issued }, now).await,
             Err(refusal) => Err(refusal),
         },
-        Call::Identity(purpose) => match body(request, patience, protocol::membership::Request::from_json).await {
+        Call::Identity(purpose) => match body(request, patience, BODY_BYTES_MAX, protocol::membership::Request::from_json).await {
             Ok(asked) => membership::answer(plane, visitor, purpose, &asked, now).await,
             Err(refusal) => Err(refusal),
         },
@@ -70,6 +76,9 @@ fn decode<B>(request: &Request<B>) -> Result<Call, Box<Reply>> {
     if request.method() == Method::POST {
         if let Some(name) = credential {
             return Ok(Call::KeyCredential(name.into()));
+        }
+        if path == events::PATH {
+            return Ok(Call::Events);
         }
         if let Some(purpose) = Purpose::ALL.into_iter().find(|purpose| purpose.path() == path) {
             return Ok(Call::Identity(purpose));
@@ -105,8 +114,8 @@ fn nonce<B>(request: &Request<B>) -> Result<String, Box<Reply>> {
     })
 }
 
-/// Reads a body of some kilobytes within `patience`.
-async fn body<B, T>(request: Request<B>, patience: Duration, parse: fn(&[u8]) -> Option<T>) -> Result<T, Box<Reply>>
+/// Reads a body of at most so many bytes within `patience`.
+async fn body<B, T>(request: Request<B>, patience: Duration, bytes_max: usize, parse: fn(&[u8]) -> Option<T>) -> Result<T, Box<Reply>>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -115,7 +124,7 @@ where
         let words = ["the request was refused", because, "send what the protocol describes"];
         Box::new(reply::closing(reply::refuse(StatusCode::BAD_REQUEST, "request.body", words)))
     };
-    let read = tokio::time::timeout(patience, Limited::new(request.into_body(), BODY_BYTES_MAX).collect()).await;
+    let read = tokio::time::timeout(patience, Limited::new(request.into_body(), bytes_max).collect()).await;
     let bytes = read.map_err(|_| refused("its body did not come in time"))?.map_err(|_| refused("its body is too long or was cut"))?.to_bytes();
     parse(&bytes).ok_or_else(|| refused("its body does not have the form of the protocol"))
 }

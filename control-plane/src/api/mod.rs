@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 mod admission;
 mod credential;
+mod events;
 pub(crate) mod hosts;
 mod membership;
 pub(crate) mod operators;
@@ -23,6 +24,7 @@ use crate::{
     releases::Offered,
     service::{Policy, keys, membership::Rules, names::ServerNames},
     store::{Address, Change, Entry, Log, NotWritten, Object, Reader, audit::Event},
+    telemetry::Telemetry,
 };
 use arc_swap::ArcSwap;
 use std::{
@@ -63,6 +65,10 @@ pub(crate) struct ControlPlane {
     pub(crate) log: Log,
     /// Bounds the requests answered at one time, and says who goes first.
     pub(crate) room: Arc<Room>,
+    /// The same for what hosts tell, apart, so that none waits for the other.
+    pub(crate) reports: Arc<Room>,
+    /// What hosts tell, and when they were heard of.
+    pub(crate) telemetry: Telemetry,
     /// Bounds the programs run at one time for secrets.
     pub(crate) programs: Semaphore,
     /// The folder of the files that policies name.

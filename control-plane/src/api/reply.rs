@@ -64,6 +64,13 @@ pub(super) fn come_again_within(code: &str, words: [&str; 3], spread: u64) -> Re
     reply
 }
 
+/// A 429: whoever asks has had its share, and comes again after so many seconds.
+pub(super) fn too_many(code: &str, words: [&str; 3], seconds: u64) -> Reply {
+    let mut reply = refuse(StatusCode::TOO_MANY_REQUESTS, code, words);
+    reply.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    reply
+}
+
 /// There is nothing there.
 pub(super) fn nothing_there() -> Reply {
     refuse(

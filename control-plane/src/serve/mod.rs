@@ -15,7 +15,8 @@ use crate::{
     registry::Registry,
     releases, reload,
     service::Policy,
-    store::Log,
+    store::{Log, telemetry::Place},
+    telemetry::Telemetry,
     tls,
 };
 use accept::{Door, Listener};
@@ -36,6 +37,8 @@ use tokio::{
     sync::{Notify, Semaphore, watch},
 };
 
+/// Reports taken in at one time.
+const REPORTS_MAX: usize = 256;
 const TASKS_END: Duration = Duration::from_secs(1);
 
 /// Serves the trust domain in `dir` until SIGTERM or SIGINT.
@@ -49,10 +52,15 @@ pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
     descriptors::make_room(config.limits.connections);
     let runtime = runtime().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
     let (plane, writer) = open(&config)?;
+    let place = Place::of(&config.store, &config.files.telemetry);
+    let telling = plane.telemetry.start(place, config.telemetry, Arc::clone(&plane.metrics))?;
     let served = runtime.block_on(serve(config, plane));
     // What is still open is dropped with the runtime, and with it the last way into the audit log: its writer ends.
     runtime.shutdown_timeout(TASKS_END);
     let ended = writer.join().map_err(|_| Failure::new("cannot end well", "the audit writer failed", "see the log above"));
+    if telling.is_some_and(|telling| telling.join().is_err()) {
+        tracing::error!(event = "telemetry-failed");
+    }
     tracing::info!(event = "ended");
     served.and(ended)
 }
@@ -108,6 +116,8 @@ pub(crate) fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>), Fa
         releases: files.releases.clone(),
         offered: ArcSwap::default(),
         room: Room::new(config.limits.requests as usize, config.limits.waiting as usize),
+        reports: Room::new(REPORTS_MAX, 0),
+        telemetry: Telemetry::new(),
         programs: Semaphore::new(config.limits.programs as usize),
         metrics,
         draining: AtomicBool::new(false),

@@ -9,6 +9,7 @@ pub(crate) mod pattern;
 pub(crate) mod policy;
 pub(crate) mod release;
 mod schedule;
+pub(crate) mod telemetry;
 pub(crate) mod token;
 pub(crate) mod wave;
 

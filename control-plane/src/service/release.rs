@@ -2,11 +2,49 @@
 //! floor, or has ended, is no choice.
 
 use super::host::Labels;
-use protocol::release::{Release, floor, is_path};
+use protocol::release::{Release, Terms, floor, is_path};
+use serde::Deserialize;
 use trust::Targets;
 
 /// The label of hosts that get releases of the channel `canary` too.
 const CHANNEL: (&str, &str) = ("channel", "canary");
+
+/// How releases reach hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Rules {
+    /// By a rollout alone; otherwise each goes to every host of its channel at once.
+    pub(crate) rollouts: bool,
+    /// Clean runs of a trial; 0 for none.
+    trial_runs: u32,
+    /// How long a trial takes at least.
+    trial_seconds: u32,
+    /// How often a host fetches.
+    pub(crate) interval_seconds: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { rollouts: true, trial_runs: 6, trial_seconds: 3600, interval_seconds: 1800 }
+    }
+}
+
+impl Rules {
+    /// How a release earns a host; `None` if it goes live at once.
+    pub(crate) fn terms(&self) -> Option<Terms> {
+        (self.trial_runs > 0).then(|| Terms { runs: self.trial_runs.into(), seconds: self.trial_seconds.into() })
+    }
+
+    /// What a host would not take for terms, in words.
+    pub(crate) fn check(&self) -> Result<(), &'static str> {
+        match self {
+            Self { trial_runs: 1_001.., .. } => Err("trial_runs is over 1000"),
+            Self { trial_seconds: 2_592_001.., .. } => Err("trial_seconds is over 30 days"),
+            Self { interval_seconds: 0, .. } => Err("interval_seconds of 0 is no interval"),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// The releases that there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod migrate;
 mod postgres;
 mod shared;
 mod sqlite;
+pub(crate) mod telemetry;
 mod writer;
 
 pub(crate) use address::{Address, Error, Reader, Server};

@@ -101,6 +101,11 @@ impl Postgres {
         found.map(|row| hash(&row, 0)).transpose()
     }
 
+    /// For statements of other tables.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Bounds what follows.
     pub(super) fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
@@ -267,11 +272,13 @@ impl Postgres {
         }
     }
 
-    fn batch(&self, statements: &str) -> Result<(), Error> {
+    /// Runs statements that take nothing and give nothing.
+    pub(super) fn batch(&self, statements: &str) -> Result<(), Error> {
         self.wait(self.client.batch_execute(statements))
     }
 
-    fn wait<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Error> {
+    /// Waits for what the server does, and no longer than is patient.
+    pub(super) fn wait<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Error> {
         wait(&self.runtime, self.patience, work)
     }
 }

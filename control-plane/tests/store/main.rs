@@ -12,5 +12,8 @@ mod replicas;
 #[path = "../serve/rig.rs"]
 mod rig;
 mod shared;
+mod telemetry;
+#[path = "../serve/told.rs"]
+mod told;
 #[path = "../serve/traffic.rs"]
 mod traffic;

@@ -59,6 +59,13 @@ impl Postgres {
         format!("host={} user=pinnaced dbname=postgres", self.dir.display())
     }
 
+    /// The one number that a query finds.
+    pub(crate) fn number(&self, query: &str) -> i64 {
+        let psql =
+            as_somebody(&tool("psql")).args(["-h", &self.dir.display().to_string(), "-U", "pinnaced", "-d", "postgres", "-Atc", query]).output();
+        String::from_utf8(psql.unwrap().stdout).unwrap().trim().parse().unwrap()
+    }
+
     fn control(&self, arguments: &[&str]) {
         let ended = as_somebody(&tool("pg_ctl")).arg("-s").arg("-D").arg(self.data()).args(arguments).status().unwrap();
         assert!(ended.success(), "pg_ctl {arguments:?}");

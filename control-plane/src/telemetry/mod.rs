@@ -1,0 +1,115 @@
+//! What hosts tell and when they were heard of: taken in beside the way to a credential, which never waits for it.
+//!
+//! Reports go through a bounded queue to a writer of their own. When it is full, or its database is away, a host is told to come
+//! again; it keeps what it has to tell.
+
+mod fleet;
+mod writer;
+
+pub(crate) use fleet::Fleet;
+
+use crate::{config::Kept, failure::Failure, metrics::Metrics, store::telemetry::Place};
+use protocol::event::Report;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+const QUEUE_MAX: usize = 512;
+/// For a report to become durable: a host's run waits for it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The way in.
+pub(crate) struct Telemetry {
+    queue: SyncSender<Waiting>,
+    waiting: Mutex<Option<Receiver<Waiting>>>,
+    shared: Arc<Shared>,
+}
+
+/// What the writer and those who read have in common.
+#[derive(Default)]
+struct Shared {
+    fleet: RwLock<Fleet>,
+    /// When hosts were heard of by this process: when, and up to when that is on record.
+    heard: Mutex<HashMap<String, Heard>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Heard {
+    at: i64,
+    recorded: i64,
+}
+
+/// Why a report was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    /// There is no room, or no database, or no time.
+    Busy,
+    /// This host has told too much in this minute.
+    TooMuch,
+}
+
+struct Waiting {
+    host: String,
+    report: Report,
+    now: i64,
+    done: oneshot::Sender<Result<i64, NotTaken>>,
+}
+
+impl Telemetry {
+    /// Not started yet.
+    pub(crate) fn new() -> Self {
+        let (queue, waiting) = sync_channel(QUEUE_MAX);
+        Self { queue, waiting: Mutex::new(Some(waiting)), shared: Arc::default() }
+    }
+
+    /// Starts the writer, which ends once this is dropped and all is written.
+    pub(crate) fn start(&self, place: Place, kept: Kept, metrics: Arc<Metrics>) -> Result<Option<JoinHandle<()>>, Failure> {
+        let Some(waiting) = lock(&self.waiting).take() else { return Ok(None) };
+        let writer = writer::Writer::new(place, kept, metrics, Arc::clone(&self.shared));
+        let thread = thread::Builder::new().name("telemetry".into()).spawn(move || writer.run(&waiting));
+        thread.map(Some).map_err(|error| Failure::new("cannot start the telemetry's writer", error, "check the limits on threads and memory"))
+    }
+
+    /// Returns once the report is on the disk, with the number of the newest event that is.
+    pub(crate) async fn take(&self, host: &str, report: Report, now: i64) -> Result<i64, NotTaken> {
+        let (done, wait) = oneshot::channel();
+        self.queue.try_send(Waiting { host: host.into(), report, now, done }).map_err(|_| NotTaken::Busy)?;
+        match tokio::time::timeout(PATIENCE, wait).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(NotTaken::Busy),
+        }
+    }
+
+    /// A host was heard of.
+    pub(crate) fn hear(&self, host: &str, now: i64) {
+        let mut heard = lock(&self.shared.heard);
+        match heard.get_mut(host) {
+            Some(known) => known.at = known.at.max(now),
+            None => {
+                heard.insert(host.into(), Heard { at: now, recorded: 0 });
+            }
+        }
+    }
+
+    /// When a host was last heard of by this process or, some seconds ago, by another; 0 for never.
+    pub(crate) fn heard(&self, host: &str) -> i64 {
+        let here = lock(&self.shared.heard).get(host).map_or(0, |heard| heard.at);
+        here.max(self.fleet().get(host).map_or(0, |known| known.seen))
+    }
+
+    /// The fleet as it was a second ago.
+    pub(crate) fn fleet(&self) -> RwLockReadGuard<'_, Fleet> {
+        self.shared.fleet.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,221 @@
+//! The telemetry's writer: a thread that commits whatever has gathered, and keeps the fleet in memory current.
+
+use super::{NotTaken, Shared, Waiting, lock};
+use crate::{
+    config::Kept,
+    metrics::Metrics,
+    service::telemetry::{Fresh, Told, TooMuch, code_word, outcome_word},
+    store::telemetry::{Batch, Before, EventRow, HostRow, Mark, Place, RollupKey, Telemetry},
+};
+use protocol::event::Event;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, PoisonError,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+const GROUP_MAX: usize = 512;
+/// The least time between commits, so that what shares the disk is left alone.
+const PACE: Duration = Duration::from_millis(40);
+const TICK: Duration = Duration::from_millis(500);
+/// Between two tries to open the database.
+const RETRY: Duration = Duration::from_secs(1);
+/// Between two looks at what is too old.
+const PRUNING: Duration = Duration::from_secs(60);
+/// Hosts heard of that one commit takes in.
+const HEARD_MAX: usize = 4_096;
+
+pub(super) struct Writer {
+    place: Place,
+    kept: Kept,
+    metrics: Arc<Metrics>,
+    shared: Arc<Shared>,
+    store: Option<Telemetry>,
+    tried: Option<Instant>,
+    pruned: Instant,
+    ticked: Instant,
+    mark: Mark,
+    trouble: String,
+}
+
+/// What comes of one report, and what to tell once it is on record.
+type Outcome = Result<Fresh, TooMuch>;
+
+impl Writer {
+    pub(super) fn new(place: Place, kept: Kept, metrics: Arc<Metrics>, shared: Arc<Shared>) -> Self {
+        let (pruned, ticked) = (Instant::now(), Instant::now());
+        Self { place, kept, metrics, shared, store: None, tried: None, pruned, ticked, mark: (0, String::new()), trouble: String::new() }
+    }
+
+    pub(super) fn run(mut self, waiting: &Receiver<Waiting>) {
+        self.tick();
+        loop {
+            match waiting.recv_timeout(TICK) {
+                Ok(first) => {
+                    let mut group = vec![first];
+                    group.extend(waiting.try_iter().take(GROUP_MAX - 1));
+                    self.take(group);
+                    if self.ticked.elapsed() >= TICK {
+                        self.tick();
+                    }
+                    thread::sleep(PACE);
+                }
+                Err(RecvTimeoutError::Timeout) => self.tick(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.tick();
+    }
+
+    fn take(&mut self, group: Vec<Waiting>) {
+        let mut hosts: Vec<String> = group.iter().map(|waiting| waiting.host.clone()).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        let outcomes = self.with_store(|store| store.change(&hosts, |known| merge(known, &group)));
+        let outcomes = outcomes.unwrap_or_default();
+        let mut outcomes = outcomes.into_iter();
+        for waiting in group {
+            let outcome = match outcomes.next() {
+                Some(Ok(fresh)) => {
+                    self.metrics.events_taken(fresh.events.len(), fresh.dropped);
+                    Ok(fresh.taken)
+                }
+                Some(Err(TooMuch)) => Err(NotTaken::TooMuch),
+                None => Err(NotTaken::Busy),
+            };
+            if outcome.is_err() {
+                self.metrics.report_refused();
+            }
+            // Who does not wait any more tells it again.
+            let _ = waiting.done.send(outcome);
+        }
+    }
+
+    /// Records who was heard of, takes in what others recorded, and drops what is too old.
+    fn tick(&mut self) {
+        self.ticked = Instant::now();
+        let seen = self.unrecorded();
+        if !seen.is_empty() && self.with_store(|store| store.change(&[], |_| (Batch { seen: seen.clone(), ..Batch::default() }, ()))).is_some() {
+            let mut heard = lock(&self.shared.heard);
+            for (host, at) in seen {
+                if let Some(known) = heard.get_mut(&host) {
+                    known.recorded = at;
+                }
+            }
+        }
+        self.follow();
+        if self.pruned.elapsed() >= PRUNING {
+            let (now, kept) = (crate::api::now(), self.kept);
+            let before = Before {
+                events: now - i64::from(kept.events_hours) * 3_600,
+                minute: now / 60 - i64::from(kept.counts_days) * 1_440,
+                hosts: now - i64::from(kept.hosts_days) * 86_400,
+            };
+            if self.with_store(|store| store.prune(before)) != Some(true) {
+                self.pruned = Instant::now();
+            }
+        }
+    }
+
+    fn unrecorded(&self) -> Vec<(String, i64)> {
+        let heard = lock(&self.shared.heard);
+        let new = heard.iter().filter(|(_, known)| known.at > known.recorded);
+        new.map(|(host, known)| (host.clone(), known.at)).take(HEARD_MAX).collect()
+    }
+
+    fn follow(&mut self) {
+        loop {
+            let mark = self.mark.clone();
+            let Some((rows, next)) = self.with_store(|store| store.since(&mark)) else { return };
+            let last = rows.len() < crate::store::telemetry::PIECE;
+            self.shared.fleet.write().unwrap_or_else(PoisonError::into_inner).follow(rows, last);
+            if let Some(next) = next {
+                self.mark = next;
+            }
+            if last {
+                return;
+            }
+        }
+    }
+
+    /// Does something with the database, which is opened again after it failed.
+    fn with_store<T>(&mut self, act: impl FnOnce(&mut Telemetry) -> Result<T, crate::store::Error>) -> Option<T> {
+        if self.store.is_none() {
+            if self.tried.is_some_and(|tried| tried.elapsed() < RETRY) {
+                return None;
+            }
+            self.tried = Some(Instant::now());
+            match Telemetry::open(&self.place) {
+                Ok(store) => self.store = Some(store),
+                Err(error) => {
+                    self.say(error.to_string());
+                    return None;
+                }
+            }
+        }
+        match act(self.store.as_mut()?) {
+            Ok(done) => {
+                self.say(String::new());
+                Some(done)
+            }
+            Err(error) => {
+                self.store = None;
+                self.say(error.to_string());
+                None
+            }
+        }
+    }
+
+    fn say(&mut self, trouble: String) {
+        if trouble == self.trouble {
+            return;
+        }
+        if trouble.is_empty() {
+            tracing::info!(event = "telemetry-mended");
+        } else {
+            tracing::error!(event = "telemetry-away", because = trouble, hint = "credentials go on; hosts keep what they have to tell");
+        }
+        self.trouble = trouble;
+    }
+}
+
+/// What a group of reports makes of what is known of their hosts.
+fn merge(known: HashMap<String, String>, group: &[Waiting]) -> (Batch, Vec<Outcome>) {
+    let mut hosts: HashMap<&str, (Told, i64)> = HashMap::new();
+    let mut batch = Batch::default();
+    let mut outcomes = Vec::new();
+    for Waiting { host, report, now, .. } in group {
+        let read = || known.get(host).and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+        let (told, seen) = hosts.entry(host).or_insert_with(|| (read(), 0));
+        *seen = (*seen).max(*now);
+        let outcome = told.take(report, *now);
+        for (at, event) in outcome.iter().flat_map(|fresh| &fresh.events) {
+            count(&mut batch, *at, event);
+            let body = event.to_value().to_string();
+            batch.events.push(EventRow { at: *at, host: host.clone(), outbox: report.outbox.clone(), number: event.number, body });
+        }
+        outcomes.push(outcome);
+    }
+    let row = |(host, (told, seen)): (&str, (Told, i64))| Some(HostRow { host: host.into(), seen, body: serde_json::to_string(&told).ok()? });
+    batch.hosts = hosts.into_iter().filter_map(row).collect();
+    (batch, outcomes)
+}
+
+fn count(batch: &mut Batch, at: i64, event: &Event) {
+    let key = |dimension: &str, value: String| RollupKey {
+        minute: at.div_euclid(60),
+        dimension: dimension.into(),
+        value,
+        outcome: outcome_word(&event.outcome).into(),
+        code: code_word(&event.code).into(),
+    };
+    for key in [key("", String::new()), key("generation", event.generation.to_string())] {
+        let (events, elapsed) = batch.rollups.entry(key).or_default();
+        *events += 1;
+        *elapsed += event.elapsed_ms.min(3_600_000);
+    }
+}
