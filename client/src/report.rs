@@ -14,14 +14,14 @@ use protocol::{
 
 /// Puts an event where the next connection finds it.
 pub(crate) fn keep(state: &mut State, event: Event) {
-    let outbox = with(state, event).0;
+    let outbox = with(state, event, random).0;
     state.save_outbox(Some(&outbox));
 }
 
 /// Tells an event and what was not told before; whether the control plane has it. What is not taken waits in the outbox.
 pub(crate) fn tell(state: &mut State, session: &mut Session, event: Event, with_facts: bool) -> bool {
     let is_news = !event.is_routine();
-    let (mut outbox, was_kept) = with(state, event);
+    let (mut outbox, was_kept) = with(state, event, || session.number());
     if is_news {
         state.save_outbox(Some(&outbox));
     }
@@ -41,10 +41,10 @@ pub(crate) fn tell(state: &mut State, session: &mut Session, event: Event, with_
 }
 
 /// The outbox with one event more, and whether it was on the disk.
-fn with(state: &mut State, event: Event) -> (Outbox, bool) {
+fn with(state: &mut State, event: Event, name: impl FnOnce() -> u64) -> (Outbox, bool) {
     let kept = state.outbox();
     let was_kept = kept.is_some();
-    let mut outbox = kept.unwrap_or_else(|| Outbox::new(hex_encode(&random().to_be_bytes())));
+    let mut outbox = kept.unwrap_or_else(|| Outbox::new(hex_encode(&name().to_be_bytes())));
     outbox.push(event);
     (outbox, was_kept)
 }

@@ -88,13 +88,17 @@ impl<'a> Run<'a> {
         };
         let fetched = fetched.map_err(|failure| self.outcome = ended(failure)).ok();
         let with_facts = self.memory.wants_facts(self.generation, now());
+        let facts_at = self.memory.facts_at;
+        if with_facts {
+            self.memory.facts_at = now();
+        }
         self.remember();
         match fetched {
             Some(Fetched { shown, wanted, supervisor }) if !self.typed.attempt => {
                 let (id, key) = (shown.identity.id.clone(), shown.identity.again());
                 let session = self.keep_identity(shown, state);
                 self.log.settle(end(self.started, &self.outcome));
-                self.afterwards(Afterwards { identity: key, id, session, wanted, supervisor, with_facts }, state);
+                self.afterwards(Afterwards { identity: key, id, session, wanted, supervisor, facts_at: with_facts.then_some(facts_at) }, state);
             }
             Some(_) => state.save_memory(&self.memory),
             None => {
@@ -266,13 +270,14 @@ struct Afterwards<'a> {
     session: Option<Session>,
     wanted: Vec<Wanted<'a>>,
     supervisor: Option<Supervisor>,
-    with_facts: bool,
+    /// When the control plane was last told what this host is, where it is to be told now.
+    facts_at: Option<i64>,
 }
 
 impl Run<'_> {
     /// Nothing in here changes what the run has come to.
     fn afterwards(&mut self, left: Afterwards<'_>, state: &mut State) {
-        let Afterwards { mut identity, id, mut session, wanted, mut supervisor, with_facts } = left;
+        let Afterwards { mut identity, id, mut session, wanted, mut supervisor, facts_at } = left;
         let mut event = self.event();
         if let Some(mut supervisor) = supervisor.take() {
             identity = self.go_on_with_trial(&mut supervisor, identity, &wanted, state);
@@ -289,8 +294,9 @@ impl Run<'_> {
             return;
         };
         session.until(until);
-        if report::tell(state, &mut session, event, with_facts) && with_facts {
-            self.memory.facts_at = now();
+        let told = report::tell(state, &mut session, event, facts_at.is_some());
+        if let Some(before) = facts_at.filter(|_| !told) {
+            self.memory.facts_at = before;
             state.save_memory(&self.memory);
         }
         self.outcome.update = update::step(self.site, state, &mut session, self.generation, until);

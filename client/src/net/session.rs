@@ -72,6 +72,12 @@ impl Session {
         bound.map_err(|error| tls_failure(&error))
     }
 
+    /// A number that no other connection has, without asking the kernel for one.
+    pub(crate) fn number(&self) -> u64 {
+        let number = self.stream.tls.export_keying_material([0; 8], b"EXPORTER-pinnace-outbox", None);
+        number.map_or_else(|_| super::random(), u64::from_be_bytes)
+    }
+
     /// How this host comes out: `proxy`, `ipv4` or `ipv6`.
     pub(crate) fn egress(&self) -> &'static str {
         match self.stream.socket.stream.peer_addr() {

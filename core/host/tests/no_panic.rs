@@ -2,13 +2,20 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use core::net::IpAddr;
-use host::{accept, candidates, dns, due, formats, host_file, key_files::SshCertificate, refused, resolver_files, state};
+use host::{
+    accept, candidates, dns, due, formats, host_file,
+    key_files::{SshCertificate, openssh_seed},
+    outbox::Outbox,
+    refused, resolver_files, state, trial,
+};
 use protocol::{
     answer::Answer,
+    event::{Report, Taken},
     identity::HostId,
     json,
     membership::{Identity, KeyRequest, Request, Whoami},
     refusal::Refusal,
+    release::Assignment,
     site::{self, Format, Site},
     time::TimeAnswer,
 };
@@ -17,7 +24,11 @@ const INPUTS: usize = 200_000;
 const SITE: &str = r#"{"version":1,"name":"demo","trust_domain":"example.org","endpoints":[{"host":"cp.example.org","port":8443,"addresses":["192.0.2.10"]}],"roots_pem":"-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n","time_keys":[],"state_dir":"/s","host_file":"/h","deadline_seconds":10,"proxy":null,"credentials":[]}"#;
 const ANSWER: &str = r#"{"version":1,"credential":"db","kind":"secret","subject":"spiffe://example.org/host/a","issued_at":100,"expires_at":160,"expires_in":60,"fetch_after":30,"fetch_window":6,"fields":{"AccessKeyId":"a","SecretAccessKey":"b"}}"#;
 const TOKEN: &str = r#"{"version":1,"credential":"db","kind":"jwt","subject":"spiffe://example.org/host/a","issued_at":100,"expires_at":160,"expires_in":60,"fetch_after":30,"fetch_window":6,"token":"e30.eyJzdWIiOiJhIn0.c2ln"}"#;
-const TEXTS: [&str; 12] = [
+const TEXTS: [&str; 16] = [
+    r#"{"candidate":"7-abababababababababababababababababababababababababababababababab","runs":6,"seconds":60,"started_at":1,"run":3,"tries_left":2,"clean":1,"bad":9,"good":0,"rehearsed":false}"#,
+    r#"{"name":"0123456789abcdef","newest":2,"dropped":0,"events":[{"number":2,"at":1,"code":"ok","outcome":"delivered","elapsed_ms":1,"attempts":1,"generation":0,"verdict":"trial.unfit"}]}"#,
+    r#"{"version":1,"outbox":"0123456789abcdef","now":1,"dropped":0,"facts":{"os":"rhel7"},"events":[{"number":1,"at":1,"code":"ok","outcome":"x","elapsed_ms":1,"attempts":1,"generation":0,"crossovers":[{"release":"abababababababababababababababababababababababababababababababab","run":1,"crossover":0,"pair":"void","code":"ok"}]}]}"#,
+    r#"{"version":1,"target":"pinnace/8/pinnace-x86_64","trial":{"runs":6,"seconds":600},"pulled":["abababababababababababababababababababababababababababababababab"]}"#,
     r#"{"version":1,"code":"policy.denied","error":"e","because":"b","hint":"\u00e9\ud83d\ude00"}"#,
     r#"{"version":1,"time":1,"nonce":"0123456789abcdef","key":"00","signature":"00"}"#,
     r#"{"last_good":[{"host":"cp","address":"::1"}],"last_run_at":-9223372036854775808,"last_code":"ok","last_success_at":9223372036854775807,"clock_skew":0,"pending":["db"]}"#,
@@ -120,6 +131,15 @@ fn feed(bytes: &[u8], number: i64, site: &Site) {
     let _ = resolver_files::id_of(bytes, "agent");
     let _ = state::open(bytes);
     let _ = state::Memory::from_json(bytes).map(|memory| assert_eq!(state::Memory::from_json(memory.to_json().as_bytes()), Some(memory)));
+    let _ = trial::Trial::from_json(bytes).map(|read| {
+        let _ = (read.verdict(number), read.first("a", number));
+        assert_eq!(trial::Trial::from_json(read.to_json().as_bytes()), Some(read));
+    });
+    let _ = trial::Probation::from_json(bytes).map(|mut read| read.rescued("7-a", Some(number), number));
+    let _ = Outbox::from_json(bytes).map(|read| assert_eq!(Outbox::from_json(read.to_json().as_bytes()), Some(read)));
+    let _ = Report::from_json(bytes, "a").map(|read| assert_eq!(Report::from_json(read.to_json().as_bytes(), "a"), Some(read)));
+    let _ = Assignment::from_json(bytes).map(|read| assert_eq!(Assignment::from_json(read.to_json().as_bytes()), Some(read)));
+    let _ = Taken::from_json(bytes);
     if let Ok(value) = json::parse(bytes) {
         assert_eq!(json::parse(value.to_string().as_bytes()), Ok(value));
     }
@@ -139,6 +159,7 @@ fn feed(bytes: &[u8], number: i64, site: &Site) {
     if let Ok(text) = core::str::from_utf8(bytes) {
         let _ = (
             SshCertificate::parse(text),
+            openssh_seed(text),
             HostId::parse(text),
             protocol::hex_decode(text),
             protocol::base64url_decode(text),

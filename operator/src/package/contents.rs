@@ -62,7 +62,9 @@ pub(super) struct Contents {
 
 const STATE_DIR: &str = "/var/lib/pinnace";
 const UNITS: &str = "/usr/lib/systemd/system";
-/// What a run may take beyond its own deadline before the service manager ends it.
+/// A run with a release on trial takes twice its deadline for the job, and up to four times for what follows.
+const TIMEOUT_DEADLINES: u32 = 6;
+/// What a run may take beyond that before the service manager ends it.
 const TIMEOUT_MARGIN_SECONDS: u32 = 60;
 /// The folders that `ProtectSystem=yes` makes read-only.
 const PROTECTED: [&str; 3] = ["/usr", "/boot", "/efi"];
@@ -77,7 +79,7 @@ impl Contents {
         let deadline = site.map_or(0, |site| site.deadline_seconds);
         let fill = |text: &str| {
             let writable: Vec<String> = writable.iter().map(|path| format!("-{path}")).collect();
-            text.replace("@TIMEOUT@", &deadline.saturating_add(TIMEOUT_MARGIN_SECONDS).to_string())
+            text.replace("@TIMEOUT@", &deadline.saturating_mul(TIMEOUT_DEADLINES).saturating_add(TIMEOUT_MARGIN_SECONDS).to_string())
                 .replace("@INTERVAL@", &format!("{interval_seconds}s"))
                 .replace("@WRITABLE@", &writable.join(" "))
                 .replace("@STATE_DIR@", &state_dir)
