@@ -71,8 +71,8 @@ impl Supervisor {
         let mut trial = state.trial()?;
         let ground = Ground::new(site, state.path(), &trial.candidate, host, host_file);
         let mut supervisor = Self { trial: trial.clone(), ground, crossovers: Vec::new(), verdict: None };
-        if update::current(state.path()).as_deref() == Some(&trial.candidate) {
-            // The run that committed it died before it said so.
+        // The run that committed or denied it died before it forgot the trial.
+        if update::current(state.path()).as_deref() == Some(&trial.candidate) || state.record().denies(trial.hash()) {
             state.end_trial();
             return None;
         }
@@ -188,6 +188,7 @@ impl Supervisor {
         if self.verdict.is_some() {
             return;
         }
+        self.ground.clear();
         self.trial.survive();
         match self.trial.verdict(now()) {
             Verdict::Unfit => self.end(state, Reason::TrialUnfit),
@@ -198,7 +199,6 @@ impl Supervisor {
                 }
             }
         }
-        self.ground.clear();
     }
 
     /// The candidate is denied by its hash before the trial is forgotten.

@@ -68,7 +68,7 @@ fn leave(state: &mut State, record: &mut Record, pulled: &[String]) -> Result<bo
     let (on_trial, live) = (state.trial(), current(state.path()));
     let is_pulled = |name: &str| parse_folder(name).is_some_and(|(_, hash)| pulled.iter().any(|pulled| pulled == hash));
     let (on_trial, live) = (on_trial.is_some_and(|trial| is_pulled(&trial.candidate)), live.as_deref().is_some_and(is_pulled));
-    let news: Vec<&String> = pulled.iter().filter(|hash| !record.denied.contains(hash)).collect();
+    let news: Vec<&String> = pulled.iter().filter(|hash| !record.denies(hash)).collect();
     if !news.is_empty() {
         news.into_iter().for_each(|hash| record.deny(hash));
         state.save_record(record);

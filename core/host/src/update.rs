@@ -80,6 +80,12 @@ impl Record {
         self.denied.truncate(DENIED_MAX);
     }
 
+    /// Whether a release is one that this host does not take.
+    #[must_use]
+    pub fn denies(&self, hash: &str) -> bool {
+        self.denied.iter().any(|denied| denied == hash)
+    }
+
     /// Counts bytes that turned out not to be what was signed, or that came on such a day.
     pub fn spend(&mut self, bytes: usize, failed: bool, now: i64) {
         let day = now.div_euclid(DAY_SECONDS);
@@ -117,7 +123,7 @@ pub fn fits(release: &Release, hash: &str, platform: &str, floor: i64, record: &
         Err(Reason::UpdateWrongPlatform)
     } else if release.generation < floor.max(record.floor).max(release.minimum) {
         Err(Reason::UpdateBelowFloor)
-    } else if record.denied.iter().any(|denied| denied == hash) {
+    } else if record.denies(hash) {
         Err(Reason::UpdateDenied)
     } else {
         Ok(())
