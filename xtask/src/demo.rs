@@ -1,5 +1,8 @@
 //! `cargo xtask demo`: the whole main job on this machine, then three things broken, in a folder that is gone afterwards.
 
+mod fleet;
+mod rollout;
+
 use crate::{
     dist,
     shell::{Done, cargo, is_root, need, output, root, run as run_command},
@@ -25,17 +28,22 @@ const ARRIVAL: Duration = Duration::from_secs(15);
 /// Hides this machine's names from one command: no host is known, and nobody listens where the name server is said to be.
 const WITHOUT_DNS: &str = "mount --bind \"$1\" /etc/resolv.conf && mount --bind \"$2\" /etc/hosts && shift 2 && exec \"$@\"";
 
-/// The command.
-pub(crate) fn run() -> Done {
+/// The command, with the words after its name.
+pub(crate) fn run(args: &[String]) -> Done {
+    let play: fn(&mut Demo, &Path) -> Done = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => Demo::play,
+        ["rollout"] => rollout::play,
+        _ => return Err("usage: cargo xtask demo [rollout]".to_owned()),
+    };
     println!("building pinnaced, pinnacectl, weird-host and the static client ...");
-    need(&[("curl", "curl")])?;
+    need(&[("curl", "curl"), ("setarch", "util-linux")])?;
     dist::prepare()?;
     run_command(&mut cargo(&["build", "--quiet", "--release", "-p", "control-plane", "-p", "operator", "-p", "tests", "--bins"]))?;
     let client = dist::build("x86_64-unknown-linux-musl")?;
     let folder = std::env::temp_dir().join(format!("pinnace-demo-{}", std::process::id()));
     let mut demo = Demo { folder, started: Instant::now(), server: None };
     fs::create_dir_all(demo.path("state")).map_err(|cause| cause.to_string())?;
-    demo.play(&client)
+    play(&mut demo, &client)
 }
 
 /// What the demo started and made; dropping it, after a failure too, ends and removes all of it.
@@ -249,5 +257,9 @@ impl Demo {
 }
 
 fn tool(name: &str) -> Command {
-    Command::new(root().join("target/release").join(name))
+    Command::new(program(name))
+}
+
+fn program(name: &str) -> PathBuf {
+    root().join("target/release").join(name)
 }

@@ -17,6 +17,7 @@ use std::{env, process::ExitCode};
 const USAGE: &str = "usage: cargo xtask COMMAND
 
   demo    the whole main job on this machine, with three things broken
+  demo rollout  a fleet takes a good release wave by wave, and pulls a bad one by itself
   test    format, lints, walls, licences, reproducibility, and every test
   dist    build the static client for x86_64 and aarch64
   reproduce  build it in two folders and compare the bytes
@@ -29,7 +30,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 fn main() -> ExitCode {
     let command = env::args().nth(1).unwrap_or_default();
     let done = match command.as_str() {
-        "demo" => demo::run(),
+        "demo" => demo::run(&env::args().skip(2).collect::<Vec<_>>()),
         "test" => test::run(),
         "dist" => dist::run(),
         "reproduce" => dist::prepare().and_then(|()| dist::reproduce()),

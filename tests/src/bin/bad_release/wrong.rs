@@ -57,12 +57,8 @@ pub(crate) fn go(how: &str, call: &Call<'_>) -> Option<ExitCode> {
     None
 }
 
-fn kernel() -> String {
-    fs::read_to_string("/proc/sys/kernel/osrelease").map_or_else(|_| String::new(), |_| uname())
-}
-
 /// As this process sees it: a personality may show another than the one that runs.
-fn uname() -> String {
+fn kernel() -> String {
     let output = Command::new("uname").arg("-r").output();
     output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
 }

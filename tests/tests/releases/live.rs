@@ -1,0 +1,160 @@
+//! From a trial to going live, and back: with a control plane that has releases, and candidates that go wrong late.
+
+use super::ground::Ground;
+use std::{fs, process::Command};
+use tests::rig::{check, finish, programs};
+
+/// Runs after which a trial of two clean runs has surely come to its end.
+const RUNS: usize = 60;
+
+fn ground() -> Ground {
+    let ground = Ground::new_with("trial_runs = 6", "trial_runs = 2");
+    ground.runs_until("current");
+    ground
+}
+
+/// Publishes the bad release under a generation.
+fn publish_bad(ground: &Ground, how: &str, generation: u32) {
+    let site = fs::read_to_string(ground.rig.path("domain/rig.toml")).unwrap();
+    fs::copy(ground.rig.client(), ground.rig.path("right")).unwrap();
+    let file = ground.rig.path("domain/bad.toml");
+    fs::write(&file, site.replace("name = \"rig\"", &format!("name = \"{how}\""))).unwrap();
+    let out = ground.rig.path("candidate");
+    let binary = env!("CARGO_BIN_EXE_bad-release");
+    check(Command::new(&programs().pinnacectl).args(["stamp", "--binary", binary, "--site"]).arg(file).arg("--out").arg(&out));
+    ground.release(&["build", "--binary", "candidate", "--generation", &generation.to_string(), "--version", how]);
+    ground.sign(&["targets-a"]);
+    ground.publish();
+}
+
+/// Runs until a generation is in charge; every run delivers.
+fn runs_until_live(ground: &Ground, generation: u32) {
+    for _ in 0..RUNS {
+        ground.run();
+        if ground.status()["current"]["generation"] == generation {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("generation {generation} never went live: {}", ground.status());
+}
+
+#[test]
+fn a_good_release_goes_live_after_its_trial_and_a_rehearsal() {
+    let ground = ground();
+    ground.generation(1);
+    ground.runs_until("generation 1 is on trial: 0 of 2 runs");
+    assert!(ground.status()["current"].is_null(), "the package's copy is in charge");
+    runs_until_live(&ground, 1);
+    assert!(ground.status()["trial"].is_null() && !ground.rig.path("state/trial-run").exists());
+    // The next one is tried under the supervision of generation 1.
+    ground.generation(2);
+    runs_until_live(&ground, 2);
+    assert_eq!(ground.status()["previous"]["generation"], 1);
+    assert_eq!(ground.run(), "current");
+}
+
+/// It works, and could never be replaced.
+#[test]
+fn a_release_that_cannot_update_itself_never_goes_live() {
+    let ground = ground();
+    publish_bad(&ground, "cannot-update", 1);
+    for _ in 0..RUNS {
+        ground.run();
+        let status = ground.status();
+        assert!(status["current"].is_null());
+        if status["denied"].as_array().is_some_and(|denied| !denied.is_empty()) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("it is still on trial: {}", ground.status());
+}
+
+/// elastic-agent #2873: a bug that shows only once a release is in charge is left behind by the rescue, and costs no credential.
+#[test]
+fn a_release_that_fails_once_live_is_left_after_two_rescues() {
+    let ground = ground();
+    publish_bad(&ground, "fail-once-live", 1);
+    runs_until_live_bad(&ground);
+    for rescue in 1..=2 {
+        ground.rig.forget();
+        let _ = fs::remove_file(ground.rig.target());
+        assert_ne!(ground.rig.run(&[]).status, 0, "the release fails");
+        let rescued = ground.rig.run(&["rescue"]);
+        assert_eq!(rescued.status, 0, "{rescued:#?}");
+        assert!(ground.rig.delivered().starts_with("ey"), "rescue {rescue}: no credential");
+    }
+    let status = ground.status();
+    assert!(status["current"].is_null() && status["denied"].as_array().is_some_and(|denied| denied.len() == 1), "{status}");
+    assert_eq!(ground.run(), "failed: update.denied");
+}
+
+/// Until the link says so: the release's own word cannot be asked.
+fn runs_until_live_bad(ground: &Ground) {
+    let is_live = || fs::read_link(ground.rig.path("state/current")).is_ok();
+    for _ in 0..RUNS {
+        if is_live() {
+            return;
+        }
+        ground.run();
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("it never went live");
+}
+
+/// Death at any call of the run that commits, and of a rescue: the next run, or the next rescue, delivers.
+#[test]
+fn death_at_any_call_of_a_commit_or_a_rescue_costs_no_credential() {
+    let ground = ground();
+    publish_bad(&ground, "fail-once-live", 1);
+    while !fs::read_to_string(ground.rig.path("state/trial")).is_ok_and(|text| text.contains("\"clean\":2")) {
+        ground.run();
+    }
+    let trial = fs::read(ground.rig.path("state/trial")).unwrap();
+    for number in (1..600).step_by(13) {
+        let killed = kill(&ground, number, &[]);
+        let is_live = fs::read_link(ground.rig.path("state/current")).is_ok();
+        if is_live {
+            // In charge, it fails, and the rescue is what delivers.
+            rescued(&ground);
+        } else {
+            ground.run();
+        }
+        for name in ["current", "previous", "probation", "update"] {
+            let _ = fs::remove_file(ground.rig.path("state").join(name));
+        }
+        fs::write(ground.rig.path("state/trial"), &trial).unwrap();
+        if !killed {
+            break;
+        }
+    }
+    for number in (1..600).step_by(11) {
+        let _ = fs::remove_file(ground.rig.path("state/update"));
+        runs_until_live_bad(&ground);
+        let killed = kill(&ground, number, &["rescue"]);
+        rescued(&ground);
+        if !killed {
+            break;
+        }
+    }
+}
+
+/// Whether the program was still alive at that call.
+fn kill(ground: &Ground, number: usize, arguments: &[&str]) -> bool {
+    ground.rig.forget();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weird-host"));
+    command.args(["--kill-at", &number.to_string(), "--"]).arg(ground.rig.client()).args(arguments);
+    finish(&mut command).status == 137
+}
+
+/// A failing run, and a rescue after it that delivers.
+fn rescued(ground: &Ground) {
+    ground.rig.forget();
+    let _ = fs::remove_file(ground.rig.target());
+    if ground.rig.run(&[]).status != 0 {
+        let rescue = ground.rig.run(&["rescue"]);
+        assert_eq!(rescue.status, 0, "{rescue:#?}");
+    }
+    assert!(ground.rig.delivered().starts_with("ey"), "no credential");
+}

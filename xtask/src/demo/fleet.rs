@@ -1,0 +1,119 @@
+//! A fleet on one machine: real client processes, each with a state folder of its own, started again and again as a timer would.
+
+use crate::shell::{Done, is_root};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+/// Runs that are started at one time.
+const WORKERS: usize = 4;
+/// An old kind of host: what uname and os-release say there.
+const OLD: &str = "mount --bind \"$1\" /etc/os-release && shift && exec setarch \"$(uname -m)\" --uname-2.6 \"$@\"";
+const OLD_RELEASE: &str = "ID=\"rhel\"\nVERSION_ID=\"6.10\"\n";
+
+/// Hosts that run.
+pub(super) struct Fleet {
+    folder: PathBuf,
+    /// Runs started and ended well, and what the others said.
+    pub(super) counts: Arc<Counts>,
+    goes_on: Arc<AtomicBool>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// What came of the runs.
+#[derive(Default)]
+pub(super) struct Counts {
+    pub(super) runs: AtomicUsize,
+    pub(super) rescues: AtomicUsize,
+    missed: Mutex<Vec<String>>,
+}
+
+impl Counts {
+    /// Runs after which a host had no fresh credential, in their own words.
+    pub(super) fn missed(&self) -> Vec<String> {
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The names of the fleet, the old ones first.
+pub(super) fn names(hosts: usize, old: usize) -> Vec<String> {
+    (0..hosts).map(|number| if number < old { format!("old-{number}") } else { format!("web-{number}") }).collect()
+}
+
+impl Fleet {
+    /// Starts `client` as every host of the folder, each once in an interval.
+    pub(super) fn start(folder: &Path, client: &Path, names: &[String], interval: Duration) -> Done<Self> {
+        fs::write(folder.join("os-release"), OLD_RELEASE).map_err(|cause| cause.to_string())?;
+        let (counts, goes_on) = (Arc::new(Counts::default()), Arc::new(AtomicBool::new(true)));
+        let workers = (0..WORKERS).map(|worker| {
+            let names: Vec<String> = names.iter().skip(worker).step_by(WORKERS).cloned().collect();
+            let (folder, client, counts, goes_on) = (folder.to_owned(), client.to_owned(), Arc::clone(&counts), Arc::clone(&goes_on));
+            std::thread::spawn(move || {
+                while goes_on.load(Ordering::Relaxed) {
+                    let round = Instant::now();
+                    names.iter().take_while(|_| goes_on.load(Ordering::Relaxed)).for_each(|name| run(&folder, &client, name, &counts));
+                    std::thread::sleep(interval.saturating_sub(round.elapsed()));
+                }
+            })
+        });
+        Ok(Self { folder: folder.to_owned(), workers: workers.collect(), counts, goes_on })
+    }
+
+    /// Lets every run that has begun end.
+    pub(super) fn stop(&mut self) {
+        self.goes_on.store(false, Ordering::Relaxed);
+        self.workers.drain(..).for_each(|worker| drop(worker.join()));
+    }
+
+    /// Which generation each host runs: hosts by generation, 0 for the package's copy.
+    pub(super) fn generations(&self, names: &[String]) -> std::collections::BTreeMap<i64, usize> {
+        let mut counts = std::collections::BTreeMap::new();
+        for name in names {
+            let link = fs::read_link(self.folder.join("hosts").join(name).join("current")).ok();
+            let generation = link.and_then(|link| link.file_name()?.to_str()?.split('-').next()?.parse().ok()).unwrap_or(0);
+            *counts.entry(generation).or_default() += 1;
+        }
+        counts
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// One run of one host that has to fetch, and the rescue if it fails.
+fn run(folder: &Path, client: &Path, name: &str, counts: &Counts) {
+    let state = folder.join("hosts").join(name);
+    let _ = fs::remove_file(state.join("credential-db"));
+    let started = |command: &str| {
+        let mut run = if name.starts_with("old-") { old(folder, client) } else { Command::new(client) };
+        run.args([command, "--state-dir"]).arg(&state).stdin(Stdio::null()).stderr(Stdio::null()).output()
+    };
+    counts.runs.fetch_add(1, Ordering::Relaxed);
+    let mut done = started("run");
+    if !done.as_ref().is_ok_and(|done| done.status.success()) {
+        counts.rescues.fetch_add(1, Ordering::Relaxed);
+        done = started("rescue");
+    }
+    let is_held = fs::read(state.join("credential-db")).is_ok_and(|held| !held.is_empty());
+    if !is_held || !done.as_ref().is_ok_and(|done| done.status.success()) {
+        let said = done.map_or_else(|cause| cause.to_string(), |done| String::from_utf8_lossy(&done.stdout).into_owned());
+        counts.missed.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{name}: {}", said.trim()));
+    }
+}
+
+fn old(folder: &Path, client: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.arg(if is_root() { "-m" } else { "-rm" }).args(["sh", "-c", OLD, "sh"]).arg(folder.join("os-release")).arg(client);
+    command
+}
