@@ -14,6 +14,7 @@ mod init;
 mod issuers;
 mod keys;
 mod metrics;
+mod mirror;
 mod registry;
 mod releases;
 mod reload;

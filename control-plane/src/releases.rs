@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use trust::{Root, Targets, Timestamp, file_name, file_version};
+use trust::{Root, Targets, Timestamp, file_name, file_version, target_name};
 
 /// The setting that holds what is vouched for.
 const SETTING: &str = "releases";
@@ -45,9 +45,23 @@ pub(crate) struct Vouched {
 pub(crate) struct Offered {
     /// The releases to choose among.
     pub(crate) catalog: Catalog,
+    /// Their files, newest generation first.
+    pub(crate) files: Vec<TargetFile>,
     /// The versions of the newest root and of the targets.
     root: i64,
     targets: i64,
+}
+
+/// What was signed of a release's file.
+pub(crate) struct TargetFile {
+    /// The target's path.
+    pub(crate) path: String,
+    /// Where the file lies below `targets/`.
+    pub(crate) name: String,
+    /// How many bytes it has.
+    pub(crate) length: u64,
+    /// Its hash.
+    pub(crate) sha256: Vec<u8>,
 }
 
 /// Looks at the folder every `period`, for as long as the process serves.
@@ -83,8 +97,16 @@ async fn look(plane: &ControlPlane) -> Result<(), Failure> {
     if !holds && !vouch(plane, vouched.as_ref(), &root, targets.version()).await? {
         return Ok(());
     }
-    plane.offered.store(Arc::new(Offered { catalog: Catalog::of(&targets), root: root.version(), targets: targets.version() }));
+    let catalog = Catalog::of(&targets);
+    let files = catalog.newest_first().into_iter().filter_map(|path| target_file(&targets, path)).collect();
+    plane.offered.store(Arc::new(Offered { catalog, files, root: root.version(), targets: targets.version() }));
     Ok(())
+}
+
+fn target_file(targets: &Targets, path: &str) -> Option<TargetFile> {
+    let (_, target) = targets.targets().iter().find(|(known, _)| known == path)?;
+    let name = target_name(path, &target.hashes, true);
+    Some(TargetFile { path: path.to_owned(), name, length: target.length.try_into().ok()?, sha256: target.hashes.sha256.clone()? })
 }
 
 /// What every process on this store vouches for.

@@ -50,7 +50,8 @@ impl Configs {
     }
 }
 
-fn provider() -> CryptoProvider {
+/// What is spoken, by servers and by clients here.
+pub(crate) fn provider() -> CryptoProvider {
     use aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
     CryptoProvider { kx_groups: vec![X25519MLKEM768, X25519, SECP256R1, SECP384R1], ..aws_lc_rs::default_provider() }
 }
@@ -66,7 +67,8 @@ fn guard(files: &Files, keys: &Ring, provider: &Arc<CryptoProvider>) -> Result<G
         .map_err(|error| Failure::new("cannot check client certificates", error, "client_roots and enroll_roots must hold CA certificates"))
 }
 
-fn roots(certificates: impl Iterator<Item = CertificateDer<'static>>, path: &Path) -> Result<RootCertStore, Failure> {
+/// A store of certificates that a file named.
+pub(crate) fn roots(certificates: impl Iterator<Item = CertificateDer<'static>>, path: &Path) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
         roots.add(certificate).map_err(|error| Failure::new(format!("cannot use {}", path.display()), error, "it must hold CA certificates"))?;

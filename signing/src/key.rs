@@ -1,5 +1,10 @@
-//! Offline keys: P-256, in PKCS#8 files that a passphrase encrypts (RFC 8018: PBES2 with scrypt and AES-256), as OpenSSL reads them.
+//! Offline keys: P-256, in PKCS#8 files that a passphrase encrypts (RFC 8018: PBES2 with scrypt and AES-256), as OpenSSL reads them,
+//! or in PKCS#11 tokens.
 
+use crate::{
+    der,
+    pkcs11::{TokenAlgorithm, TokenKey},
+};
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
     rand::{SystemRandom, fill},
@@ -23,8 +28,14 @@ const SCRYPT_P: u32 = 8;
 
 /// A key that release engineers keep away from every server.
 pub struct OfflineKey {
-    pair: EcdsaKeyPair,
+    secret: Secret,
     public: PublicKey,
+}
+
+/// The private half, or the way to it.
+enum Secret {
+    File(EcdsaKeyPair),
+    Token(TokenKey),
 }
 
 /// A public key as metadata names it.
@@ -35,7 +46,7 @@ pub struct PublicKey {
 }
 
 /// Why a key cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyError {
     /// The file is not PEM of a private key.
     NotAKey,
@@ -45,11 +56,14 @@ pub enum KeyError {
     NotP256,
     /// The system's randomness or the signature failed.
     Failed,
+    /// The token that it is in did not sign; what the token said.
+    Token(String),
 }
 
 impl Display for KeyError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
+            KeyError::Token(said) => return write!(out, "the token did not sign: {said}"),
             KeyError::NotAKey => "it is not a private key in PEM",
             KeyError::Passphrase => "the passphrase does not open it",
             KeyError::NotP256 => "it is not a P-256 key",
@@ -100,7 +114,19 @@ impl OfflineKey {
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der).map_err(|_| KeyError::NotP256)?;
         let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(|_| KeyError::Failed)?;
         let public = PublicKey::from_spki(spki.as_ref()).ok_or(KeyError::NotP256)?;
-        Ok(Self { pair, public })
+        Ok(Self { secret: Secret::File(pair), public })
+    }
+
+    /// One whose private half stays in a token.
+    ///
+    /// # Errors
+    /// It is not a P-256 key.
+    pub fn in_token(key: TokenKey) -> Result<Self, KeyError> {
+        if key.algorithm() != TokenAlgorithm::EcdsaP256 {
+            return Err(KeyError::NotP256);
+        }
+        let public = PublicKey::from_spki(&der::p256_spki(key.public())).ok_or(KeyError::NotP256)?;
+        Ok(Self { secret: Secret::Token(key), public })
     }
 
     /// Its public half.
@@ -112,9 +138,15 @@ impl OfflineKey {
     /// ECDSA over SHA-256 of the message, in DER.
     ///
     /// # Errors
-    /// The system has no randomness.
+    /// The system has no randomness, or the token did not sign.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        self.pair.sign(&SystemRandom::new(), message).map(|signature| signature.as_ref().to_vec()).map_err(|_| KeyError::Failed)
+        match &self.secret {
+            Secret::File(pair) => pair.sign(&SystemRandom::new(), message).map(|signature| signature.as_ref().to_vec()).map_err(|_| KeyError::Failed),
+            Secret::Token(key) => {
+                let numbers = key.sign(message).map_err(|error| KeyError::Token(error.to_string()))?;
+                der::ecdsa_signature(&numbers).ok_or(KeyError::Failed)
+            }
+        }
     }
 }
 

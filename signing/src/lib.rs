@@ -7,10 +7,12 @@
 
 mod bundle;
 mod crypto;
+pub mod der;
 mod draft;
 mod key;
 mod metadata;
 mod online;
+pub mod pkcs11;
 
 pub use bundle::{Bundle, bundle};
 pub use crypto::AwsLc;

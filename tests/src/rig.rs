@@ -8,6 +8,9 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
 
 pub use build::{Programs, programs};
 pub use outcome::{Outcome, finish};
@@ -49,6 +52,7 @@ pub struct Rig {
     pub admin: String,
     /// Address of the operators' listener.
     pub operators: String,
+    log: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Rig {
@@ -65,7 +69,7 @@ impl Rig {
     #[must_use]
     pub fn unserved() -> Self {
         let folder = tempfile::Builder::new().prefix("rig-").tempdir().expect("a temporary folder");
-        let rig = Self { folder, server: None, hosts_port: 0, public: String::new(), admin: String::new(), operators: String::new() };
+        let rig = Self::in_folder(folder);
         for name in ["state", "run", "bin"] {
             std::fs::create_dir(rig.path(name)).expect("a fresh folder");
         }
@@ -81,7 +85,12 @@ impl Rig {
         for name in ["domain", "state", "run", "bin"] {
             copy(&self.path(name), &folder.path().join(name));
         }
-        Self { folder, server: None, hosts_port: 0, public: String::new(), admin: String::new(), operators: String::new() }
+        Self::in_folder(folder)
+    }
+
+    fn in_folder(folder: tempfile::TempDir) -> Self {
+        let [public, admin, operators] = [const { String::new() }; 3];
+        Self { folder, server: None, hosts_port: 0, public, admin, operators, log: Arc::default() }
     }
 
     /// A rig that delivers the bare token to one file.
@@ -192,7 +201,7 @@ impl Rig {
         let ready = lines
             .by_ref()
             .map_while(Result::ok)
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(&line).ok())
+            .filter_map(|line| serde_json::from_str::<Value>(&line).ok())
             .find(|event| event.get("event").and_then(|name| name.as_str()) == Some("listening"));
         let Some(ready) = ready else {
             panic!("pinnaced ended before it listened: {}", std::fs::read_to_string(self.path("server.stderr")).unwrap_or_default());
@@ -202,7 +211,19 @@ impl Rig {
         self.public = address("public");
         self.admin = address("admin");
         self.operators = address("operators");
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let log = Arc::clone(&self.log);
+        std::thread::spawn(move || {
+            for event in lines.map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok()) {
+                log.lock().expect("nobody panics with it").push(event);
+            }
+        });
+    }
+
+    /// What the servers have logged under a name, since they listen.
+    #[must_use]
+    pub fn logged(&self, event: &str) -> Vec<Value> {
+        let log = self.log.lock().expect("nobody panics with it");
+        log.iter().filter(|line| line.get("event").and_then(Value::as_str) == Some(event)).cloned().collect()
     }
 
     /// Stops the server at once.

@@ -21,6 +21,7 @@ pub(crate) fn run() -> Done {
             need(&[
                 ("curl", "curl"),
                 ("tinyproxy", "tinyproxy"),
+                ("nginx", "nginx"),
                 ("openssl", "openssl"),
                 ("sshd", "openssh-server"),
                 ("ssh", "openssh-client"),

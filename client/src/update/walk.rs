@@ -40,6 +40,7 @@ impl Repository for Walk<'_> {
                 Reason::HttpNotFound => Ok(None),
                 Reason::HttpTooLarge => Err(Failure::new(Reason::UpdateTooLarge, format!("{name}: {}", failure.because))),
                 Reason::HttpNotJson => Err(Failure::new(Reason::UpdateNotMetadata, format!("{name}: {}", failure.because))),
+                Reason::HttpTimeout => Err(Failure::new(Reason::UpdateSlow, name)),
                 _ => Err(failure),
             },
         }

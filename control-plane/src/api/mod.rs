@@ -20,6 +20,7 @@ pub(crate) use visitor::{Certificate, Standing, Visitor};
 use crate::{
     issuers::{Ring, Source},
     metrics::Metrics,
+    mirror::Mirror,
     registry::Registry,
     releases::Offered,
     service::{Policy, keys, membership::Rules, names::ServerNames},
@@ -77,6 +78,8 @@ pub(crate) struct ControlPlane {
     pub(crate) store: Address,
     /// The folder that releases are published into.
     pub(crate) releases: PathBuf,
+    /// Where targets come from that are not in the folder.
+    pub(crate) mirror: Option<Mirror>,
     /// The releases offered; replaced whole by a change.
     pub(crate) offered: ArcSwap<Offered>,
     /// Counts.

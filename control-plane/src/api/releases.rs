@@ -61,12 +61,17 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, questio
     let guest = admission::admit(plane, visitor, now)?;
     match question {
         Question::Which { platform, generation } => {
-            // Nothing is offered here before it is vouched for.
-            let target = plane.offered.load().catalog.choose(&platform, generation, &guest.labels, now).map(ToOwned::to_owned);
+            // Nothing is offered here before it is vouched for, and nothing that a mirror has yet to bring.
+            let offered = plane.offered.load();
+            let chosen = offered.catalog.choose(&platform, generation, &guest.labels, now);
+            let target = chosen.filter(|path| plane.mirror.as_ref().is_none_or(|mirror| mirror.has(path))).map(ToOwned::to_owned);
             Ok(reply::json(Assignment { target, ..Assignment::default() }.to_json()))
         }
         Question::Metadata(name) => metadata(plane, name).await,
-        Question::Target(name, first, last) => target(plane.releases.join("targets").join(name), first, last).await,
+        Question::Target(name, first, last) => {
+            let mirrored = plane.mirror.as_ref().map(|mirror| mirror.kept(&name));
+            target([Some(plane.releases.join("targets").join(name)), mirrored], first, last).await
+        }
     }
 }
 
@@ -84,9 +89,9 @@ async fn metadata(plane: &Arc<ControlPlane>, name: String) -> Result<Reply, Box<
     bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(reply::json).ok_or_else(|| Box::new(reply::nothing_there()))
 }
 
-async fn target(path: PathBuf, first: u64, last: u64) -> Result<Reply, Box<Reply>> {
+async fn target(places: [Option<PathBuf>; 2], first: u64, last: u64) -> Result<Reply, Box<Reply>> {
     let read = move || -> Option<(Vec<u8>, u64)> {
-        let mut file = File::open(path).ok()?;
+        let mut file = places.into_iter().flatten().find_map(|path| File::open(path).ok())?;
         let length = file.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
         file.seek(SeekFrom::Start(first)).ok()?;
         let mut bytes = Vec::new();

@@ -8,6 +8,7 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use rcgen::{PublicKeyData, SignatureAlgorithm, SigningKey};
+use signing::{der::ecdsa_signature, pkcs11::TokenKey};
 
 const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=512;
 
@@ -16,7 +17,7 @@ enum Secret {
     Ed25519(Ed25519KeyPair),
     Es256(EcdsaKeyPair),
     Rs256(RsaKeyPair),
-    Token(pkcs11::Key),
+    Token(TokenKey),
 }
 
 /// A key pair that signs in one way.
@@ -40,8 +41,8 @@ impl Pair {
     }
 
     /// One whose private half stays in a token.
-    pub(crate) fn in_token(key: pkcs11::Key) -> Self {
-        Self { algorithm: key.algorithm(), public: key.public().to_vec(), secret: Secret::Token(key) }
+    pub(crate) fn in_token(key: TokenKey) -> Self {
+        Self { algorithm: pkcs11::algorithm(&key), public: key.public().to_vec(), secret: Secret::Token(key) }
     }
 
     /// How it signs.
@@ -81,7 +82,7 @@ impl Pair {
                 pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).map_err(|_| Unsigned)?;
                 Ok(signature)
             }
-            Secret::Token(key) => key.sign(message),
+            Secret::Token(key) => pkcs11::sign(key, message),
         }
     }
 }
@@ -104,49 +105,6 @@ impl SigningKey for Pair {
     /// In the form of X.509, which differs for ECDSA alone (RFC 3279 section 2.2.3).
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         let signature = Pair::sign(self, message).map_err(|Unsigned| rcgen::Error::RemoteKeyError)?;
-        if self.algorithm == Algorithm::Es256 { sequence_of(&signature).ok_or(rcgen::Error::RemoteKeyError) } else { Ok(signature) }
-    }
-}
-
-/// Two numbers of 32 bytes as a DER SEQUENCE of INTEGERs.
-fn sequence_of(numbers: &[u8]) -> Option<Vec<u8>> {
-    let (r, s) = numbers.split_at_checked(32).filter(|(_, s)| s.len() == 32)?;
-    let body = [integer(r), integer(s)].concat();
-    Some([&[0x30, u8::try_from(body.len()).ok()?], body.as_slice()].concat())
-}
-
-/// A DER INTEGER: no zeros before it but the one that makes it positive.
-pub(super) fn integer(number: &[u8]) -> Vec<u8> {
-    let digits = number.iter().position(|byte| *byte != 0).and_then(|first| number.get(first..)).unwrap_or(&[0]);
-    let sign: &[u8] = if digits.first().is_some_and(|first| first & 0x80 != 0) { &[0] } else { &[] };
-    let content = [sign, digits].concat();
-    [&[0x02], length(content.len()).as_slice(), &content].concat()
-}
-
-/// A DER length.
-pub(super) fn length(length: usize) -> Vec<u8> {
-    let bytes = length.to_be_bytes();
-    let digits = bytes.iter().position(|byte| *byte != 0).and_then(|first| bytes.get(first..)).unwrap_or(&[0]);
-    match digits {
-        [short] if *short < 0x80 => vec![*short],
-        long => [&[0x80 | u8::try_from(long.len()).unwrap_or(8)], long].concat(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn der_numbers_are_as_short_as_they_can_be() {
-        assert_eq!(integer(&[0, 0, 1]), [2, 1, 1]);
-        assert_eq!(integer(&[0, 0x80]), [2, 2, 0, 0x80]);
-        assert_eq!(integer(&[0, 0]), [2, 1, 0]);
-        assert_eq!(length(127), [127]);
-        assert_eq!(length(128), [0x81, 128]);
-        assert_eq!(length(256), [0x82, 1, 0]);
-        let most = sequence_of(&[0xff; 64]).unwrap();
-        assert_eq!((most[1], most.len()), (70, 72));
-        assert!(sequence_of(&[1; 63]).is_none());
+        if self.algorithm == Algorithm::Es256 { ecdsa_signature(&signature).ok_or(rcgen::Error::RemoteKeyError) } else { Ok(signature) }
     }
 }

@@ -8,19 +8,17 @@ use crate::{
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{KeyPair, RsaKeySize};
+use signing::pkcs11::{Token, Uri};
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// RFC 7512, as far as it is taken: a key is named by its label, and the token by `pinnaced.toml`.
-pub(crate) const TOKEN: &str = "pkcs11:object=";
-
 /// The way to private keys.
 pub(crate) struct Source {
     folder: PathBuf,
     settings: Option<pkcs11::Settings>,
-    token: Mutex<Option<Arc<pkcs11::Token>>>,
+    token: Mutex<Option<Arc<Token>>>,
 }
 
 impl Source {
@@ -31,8 +29,8 @@ impl Source {
 
     /// The key pair at a place: a path, or `pkcs11:object=LABEL`.
     pub(crate) fn pair(&self, place: &str) -> Result<Pair, Failure> {
-        if let Some(label) = place.strip_prefix(TOKEN) {
-            return self.token(place)?.key(label).map(Pair::in_token);
+        if Uri::is_one(place) {
+            return pkcs11::key(&self.token(place)?, &label(place)?).map(Pair::in_token);
         }
         let path = self.folder.join(place);
         Pair::from_pkcs8(files::private_key(&path)?.secret_der()).ok_or_else(|| {
@@ -43,7 +41,7 @@ impl Source {
 
     /// Whether there may be a key.
     pub(crate) fn has(&self, place: &str) -> bool {
-        place.starts_with(TOKEN) || self.folder.join(place).exists()
+        Uri::is_one(place) || self.folder.join(place).exists()
     }
 
     /// A path as records have it: relative to the folder if it is inside.
@@ -67,15 +65,24 @@ impl Source {
         Ok(place)
     }
 
-    fn token(&self, place: &str) -> Result<Arc<pkcs11::Token>, Failure> {
+    fn token(&self, place: &str) -> Result<Arc<Token>, Failure> {
         let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(token) = &*token {
             return Ok(Arc::clone(token));
         }
         let none = || Failure::new(format!("cannot use the key {place}"), "no token is configured", "write [pkcs11] into pinnaced.toml");
-        let opened = Arc::new(pkcs11::Token::open(self.settings.as_ref().ok_or_else(none)?)?);
+        let opened = Arc::new(pkcs11::open(self.settings.as_ref().ok_or_else(none)?)?);
         *token = Some(Arc::clone(&opened));
         Ok(opened)
+    }
+}
+
+/// The label of a key in the token; `pinnaced.toml` alone says which token that is.
+fn label(place: &str) -> Result<String, Failure> {
+    let unusable = |because: String| Failure::new(format!("cannot use the key {place}"), because, "name the key alone: pkcs11:object=LABEL");
+    match Uri::parse(place).map_err(|error| unusable(error.to_string()))? {
+        Uri { object, token: None, module: None, pin_source: None } => Ok(object),
+        _ => Err(unusable("token, module and PIN are what [pkcs11] in pinnaced.toml says".into())),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     failure::Failure,
     issuers::{self, Source},
     metrics::Metrics,
+    mirror::{self, Mirror},
     registry::Registry,
     releases, reload,
     service::Policy,
@@ -114,6 +115,7 @@ pub(crate) fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>), Fa
         secrets: files.policy.parent().unwrap_or(Path::new(".")).to_path_buf(),
         store: config.store.clone(),
         releases: files.releases.clone(),
+        mirror: config.mirror.as_ref().map(Mirror::new).transpose()?,
         offered: ArcSwap::default(),
         room: Room::new(config.limits.requests as usize, config.limits.waiting as usize),
         reports: Room::new(REPORTS_MAX, 0),
@@ -149,6 +151,7 @@ async fn serve(config: Config, plane: ControlPlane) -> Result<(), Failure> {
         tokio::spawn(listener.run(Arc::clone(&plane), Arc::clone(&current), closing.clone()));
     }
     tokio::spawn(releases::keep(Arc::clone(&plane), limits.reload()));
+    tokio::spawn(mirror::keep(Arc::clone(&plane), limits.reload()));
     tokio::spawn(watch.run(Arc::clone(&plane), current, limits.reload(), hang_up));
     tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     tokio::select! {

@@ -63,6 +63,13 @@ impl Catalog {
         Self { releases, floor, ends: targets.expires() }
     }
 
+    /// The paths of all of them.
+    pub(crate) fn newest_first(&self) -> Vec<&str> {
+        let mut releases: Vec<&(String, Release)> = self.releases.iter().collect();
+        releases.sort_by_key(|(_, release)| std::cmp::Reverse(release.generation));
+        releases.into_iter().map(|(path, _)| path.as_str()).collect()
+    }
+
     /// What a host that runs `generation` on `platform` is to run; `None` if that is what it runs, or there is nothing.
     pub(crate) fn choose(&self, platform: &str, generation: i64, labels: &Labels, now: i64) -> Option<&str> {
         if now >= self.ends {

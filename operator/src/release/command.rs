@@ -1,17 +1,21 @@
 //! What can be typed after `pinnacectl release`.
 
-use super::{folder::Folder, keys, make, publish, roots, sign};
+use super::{folder::Folder, keys, make, publish, roots, sign, token};
 use crate::{ask::Ask, failure::Failure};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
 pub(crate) enum ReleaseCommand {
-    /// Make an offline key: FILE, encrypted, and FILE.pub for everybody.
+    /// Make an offline key: FILE, encrypted, and FILE.pub for everybody; or with --pkcs11 in a token, and FILE.pub alone.
     Key {
         /// Where it goes.
         #[arg(long)]
         out: PathBuf,
+        /// The key in a token: pkcs11:token=TOKEN;object=LABEL?module-path=LIBRARY&pin-source=file:PIN. One of this label that is
+        /// there already is used.
+        #[arg(long, value_name = "URI")]
+        pkcs11: Option<String>,
         #[command(flatten)]
         passphrase: Passphrase,
     },
@@ -79,7 +83,7 @@ pub(crate) enum ReleaseCommand {
     Sign {
         #[command(flatten)]
         at: At,
-        /// The offline key.
+        /// The offline key: its file, or its URI (pkcs11:...) in a token.
         #[arg(long)]
         key: PathBuf,
         #[command(flatten)]
@@ -150,10 +154,10 @@ pub(crate) struct TargetsLife {
     pub(crate) targets_days: i64,
 }
 
-/// Where a passphrase comes from.
+/// Where a passphrase comes from, or a token's PIN that its URI names no file for.
 #[derive(Args)]
 pub(crate) struct Passphrase {
-    /// A file whose first line is the passphrase; without it, the terminal is asked.
+    /// A file whose first line is the passphrase or the PIN; without it, the terminal is asked.
     #[arg(long)]
     pub(crate) passphrase_file: Option<PathBuf>,
 }
@@ -162,7 +166,8 @@ pub(crate) struct Passphrase {
 pub(crate) fn run(ask: &Ask, command: ReleaseCommand) -> Result<(), Failure> {
     let open = |at: At| Folder::open(at.dir);
     match command {
-        ReleaseCommand::Key { out, passphrase } => keys::make(&out, &passphrase),
+        ReleaseCommand::Key { out, pkcs11: None, passphrase } => keys::make(&out, &passphrase),
+        ReleaseCommand::Key { out, pkcs11: Some(uri), passphrase } => token::make(&out, &uri, &passphrase),
         ReleaseCommand::Init { at, keys } => roots::init(&open(at)?, &keys),
         ReleaseCommand::RotateRoot { at, keys } => roots::rotate(&open(at)?, &keys),
         ReleaseCommand::Build { at, binary, generation, version, channel, life } => {

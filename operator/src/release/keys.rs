@@ -3,9 +3,10 @@
 use super::{
     command::Passphrase,
     folder::{failed, write},
+    token,
 };
 use crate::failure::Failure;
-use signing::{Bundle, KeyError, OfflineKey, PublicKey};
+use signing::{Bundle, KeyError, OfflineKey, PublicKey, pkcs11::Uri};
 use std::{
     fs,
     io::Write,
@@ -27,17 +28,22 @@ pub(super) fn make(out: &Path, passphrase: &Passphrase) -> Result<(), Failure> {
     let made = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(out);
     made.and_then(|mut file| file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()))
         .map_err(|cause| failed(&format!("cannot write {}", out.display()), cause).hinted("name a file that is not there yet"))?;
-    write(&public_path(out), key.public().pem().unwrap_or_default().as_bytes())?;
-    println!("key {} in {}, its public half in {}", key.public().id(), out.display(), public_path(out).display());
+    let public = write_public(out, key.public())?;
+    println!("key {} in {}, its public half in {}", key.public().id(), out.display(), public.display());
     Ok(())
 }
 
-fn public_path(key: &Path) -> PathBuf {
-    key.with_added_extension("pub")
+/// Writes a key's public half beside where the key is or would be; gives its path.
+pub(super) fn write_public(out: &Path, key: &PublicKey) -> Result<PathBuf, Failure> {
+    let path = out.with_added_extension("pub");
+    write(&path, key.pem().unwrap_or_default().as_bytes()).map(|()| path)
 }
 
-/// Opens an offline key.
+/// Opens an offline key: a file, or a key in a token.
 pub(super) fn open(path: &Path, passphrase: &Passphrase) -> Result<OfflineKey, Failure> {
+    if let Some(uri) = path.to_str().filter(|text| Uri::is_one(text)) {
+        return token::open(uri, passphrase);
+    }
     let unusable = |because: &dyn std::fmt::Display| failed(&format!("cannot use the key {}", path.display()), because);
     let pem = fs::read_to_string(path).map_err(|cause| unusable(&cause))?;
     let passphrase = read_passphrase(passphrase, &format!("passphrase for {}: ", path.display()))?;
@@ -51,7 +57,8 @@ pub(super) fn public(path: &Path) -> Result<PublicKey, Failure> {
     PublicKey::from_pem(&pem).ok_or_else(|| unusable(&"it is not a P-256 public key in PEM"))
 }
 
-fn read_passphrase(from: &Passphrase, prompt: &str) -> Result<Vec<u8>, Failure> {
+/// The first line of the file that is named, or what the terminal says.
+pub(super) fn read_passphrase(from: &Passphrase, prompt: &str) -> Result<Vec<u8>, Failure> {
     let failed = |cause: std::io::Error| failed("cannot read the passphrase", cause).hinted("name it with --passphrase-file, or run in a terminal");
     match &from.passphrase_file {
         Some(path) => fs::read_to_string(path).map(|text| text.lines().next().unwrap_or_default().as_bytes().to_vec()).map_err(failed),

@@ -11,5 +11,6 @@ mod make;
 mod publish;
 mod roots;
 mod sign;
+mod token;
 
 pub(crate) use command::{ReleaseCommand, run};

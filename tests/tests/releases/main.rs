@@ -1,10 +1,17 @@
 //! What a host believes of releases, held against the tools that others use for the same metadata.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that finds nothing where it looks fails, as it should")]
 
+mod attacks;
 mod cosign;
+mod crash;
 mod ground;
 mod host;
+mod liar;
+mod mirror;
 mod python;
+mod repository;
+mod room;
+mod token;
 
 use std::process::Command;
 
