@@ -40,8 +40,8 @@ pub(crate) unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<O
         .collect()
 }
 
-/// Makes sure that no socket can become descriptor 0, 1 or 2, makes errors of SIGPIPE and SIGXFSZ, gives a panic its words, takes a mask that
-/// hides no file from its owner, and leaves no core dump.
+/// Makes sure that no socket can become descriptor 0, 1 or 2, makes errors of SIGPIPE and SIGXFSZ, gives a panic its words, takes a
+/// mask that hides no file from its owner, and leaves no core dump.
 pub(crate) fn prepare() {
     let mut standard = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
     // SAFETY: three structures; a timeout of zero only asks.

@@ -15,47 +15,47 @@ pub(crate) enum End {
 
 use End::{Either, Rescue, RescueSince, Run};
 
-/// What stands under `[Service]`, and who delivers then.
-pub(crate) const ALL: &[(&str, End)] = &[
-    ("LimitNOFILE=3", Rescue),
-    ("LimitFSIZE=0", Rescue),
-    ("LimitAS=512K", Rescue),
-    ("LimitNPROC=0", Run),
-    ("MemoryLimit=4M\nMemoryMax=4M", Either),
-    ("CPUQuota=5%\nNice=19", Run),
-    ("RootDirectory=/nonexistent", Rescue),
-    ("WorkingDirectory=/nonexistent", Rescue),
-    ("StandardOutput=null", Run),
-    ("StandardOutput=file:/nonexistent/log", RescueSince(237)),
-    ("StandardOutput=file:/dev/full", Run),
-    ("StandardInput=tty-force\nTTYPath=/nonexistent", Rescue),
-    ("ExecStart=\nExecStart=/bin/sh -c 'exec /usr/bin/pinnace run <&- >&- 2>&-'", Run),
-    ("Environment=LD_PRELOAD=/nonexistent.so SSL_CERT_FILE=/nonexistent https_proxy=http://192.0.2.1:1 RES_OPTIONS=debug", Run),
-    ("EnvironmentFile=/nonexistent", Rescue),
-    ("PrivateNetwork=yes", Either),
-    ("IPAddressDeny=any", Either),
-    ("RestrictAddressFamilies=\nRestrictAddressFamilies=AF_UNIX", Rescue),
-    ("SystemCallFilter=~socket", Rescue),
-    ("SystemCallFilter=~connect\nSystemCallErrorNumber=EPERM", Rescue),
-    ("SystemCallFilter=~getrandom\nSystemCallErrorNumber=EPERM", Run),
-    ("SystemCallFilter=~rename renameat renameat2\nSystemCallErrorNumber=EPERM", Rescue),
-    ("ProtectSystem=strict", RescueSince(237)),
-    ("ReadOnlyDirectories=/", Rescue),
-    ("InaccessibleDirectories=/var/lib/pinnace", Rescue),
-    ("TemporaryFileSystem=/var/lib", RescueSince(245)),
-    ("PrivateTmp=yes\nProtectHome=yes\nNoNewPrivileges=yes\nMemoryDenyWriteExecute=yes", Run),
-    ("User=nobody", Rescue),
-    ("DynamicUser=yes", RescueSince(237)),
-    ("PrivateUsers=yes", Either),
-    ("CapabilityBoundingSet=", Run),
-    ("UMask=0777", Run),
-    ("PAMName=nonexistent", RescueSince(257)),
-    ("ExecStartPre=/bin/false", Rescue),
-    ("ExecStart=\nExecStart=/bin/false", Rescue),
-    ("ExecStartPost=/bin/false", Rescue),
-    ("TimeoutStartSec=1ms", Rescue),
-    ("Type=notify", RescueSince(237)),
-    ("Type=simple", Run),
+/// What stands under `[Service]`, who delivers then, and the code that a failed run leaves; none where it does not come to say one.
+pub(crate) const ALL: &[(&str, End, &str)] = &[
+    ("LimitNOFILE=3", Rescue, ""),
+    ("LimitFSIZE=0", Rescue, "delivery.io"),
+    ("LimitAS=512K", Rescue, ""),
+    ("LimitNPROC=0", Run, ""),
+    ("MemoryLimit=4M\nMemoryMax=4M", Either, ""),
+    ("CPUQuota=5%\nNice=19", Run, ""),
+    ("RootDirectory=/nonexistent", Rescue, ""),
+    ("WorkingDirectory=/nonexistent", Rescue, ""),
+    ("StandardOutput=null", Run, ""),
+    ("StandardOutput=file:/nonexistent/log", RescueSince(237), ""),
+    ("StandardOutput=file:/dev/full", Run, ""),
+    ("StandardInput=tty-force\nTTYPath=/nonexistent", Rescue, ""),
+    ("ExecStart=\nExecStart=/bin/sh -c 'exec /usr/bin/pinnace run <&- >&- 2>&-'", Run, ""),
+    ("Environment=LD_PRELOAD=/nonexistent.so SSL_CERT_FILE=/nonexistent https_proxy=http://192.0.2.1:1 RES_OPTIONS=debug", Run, ""),
+    ("EnvironmentFile=/nonexistent", Rescue, ""),
+    ("PrivateNetwork=yes", Either, ""),
+    ("IPAddressDeny=any", Either, ""),
+    ("RestrictAddressFamilies=\nRestrictAddressFamilies=AF_UNIX", Rescue, "connect.unreachable"),
+    ("SystemCallFilter=~socket", Rescue, ""),
+    ("SystemCallFilter=~connect\nSystemCallErrorNumber=EPERM", Rescue, "connect.denied"),
+    ("SystemCallFilter=~getrandom\nSystemCallErrorNumber=EPERM", Run, ""),
+    ("SystemCallFilter=~rename renameat renameat2\nSystemCallErrorNumber=EPERM", Rescue, "delivery.permission"),
+    ("ProtectSystem=strict", RescueSince(237), "delivery.read-only"),
+    ("ReadOnlyDirectories=/", Rescue, "delivery.read-only"),
+    ("InaccessibleDirectories=/var/lib/pinnace", Rescue, "identity.missing"),
+    ("TemporaryFileSystem=/var/lib", RescueSince(245), "identity.missing"),
+    ("PrivateTmp=yes\nProtectHome=yes\nNoNewPrivileges=yes\nMemoryDenyWriteExecute=yes", Run, ""),
+    ("User=nobody", Rescue, ""),
+    ("DynamicUser=yes", RescueSince(237), "identity.unreadable"),
+    ("PrivateUsers=yes", Either, ""),
+    ("CapabilityBoundingSet=", Run, ""),
+    ("UMask=0777", Run, ""),
+    ("PAMName=nonexistent", RescueSince(257), ""),
+    ("ExecStartPre=/bin/false", Rescue, ""),
+    ("ExecStart=\nExecStart=/bin/false", Rescue, ""),
+    ("ExecStartPost=/bin/false", Rescue, ""),
+    ("TimeoutStartSec=1ms", Rescue, ""),
+    ("Type=notify", RescueSince(237), ""),
+    ("Type=simple", Run, ""),
 ];
 
 impl End {
@@ -81,8 +81,11 @@ impl End {
 
 /// The table as the documentation has it.
 pub(crate) fn table() -> String {
-    let row = |(lines, end): &(&str, End)| format!("| `{}` | {} |\n", lines.replace('\n', "`, `"), end.words());
-    "| drop-in | who delivers |\n|---|---|\n".to_owned() + &ALL.iter().map(row).collect::<String>()
+    let row = |(lines, end, code): &(&str, End, &str)| {
+        let code = if code.is_empty() { String::new() } else { format!("`{code}`") };
+        format!("| `{}` | {} | {code} |\n", lines.replace('\n', "`, `"), end.words())
+    };
+    "| drop-in | who delivers | the run's code |\n|---|---|---|\n".to_owned() + &ALL.iter().map(row).collect::<String>()
 }
 
 #[test]

@@ -32,6 +32,10 @@ impl<'a> Guest<'a> {
         for folder in [LAB, "var/lib/agent"] {
             fs::create_dir_all(guest.path(folder)).unwrap();
         }
+        // They look for disks and consoles, at each reload.
+        for folder in ["lib/systemd/system-generators", "usr/lib/systemd/system-generators"] {
+            let _ = fs::remove_dir_all(guest.path(folder));
+        }
         // A system without one asks a person about its first boot.
         guest.put("etc/machine-id", b"5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e\n");
         guest
@@ -84,6 +88,7 @@ impl<'a> Guest<'a> {
 
     /// Boots as far as timers, runs a script as a service, and powers off.
     pub(crate) fn boot(&self, script: &str) {
+        let _ = fs::remove_file(self.path("lab/done"));
         self.put("lab/script", script.as_bytes());
         self.put("etc/systemd/system/lab.service", LAB_SERVICE.as_bytes());
         self.put("etc/systemd/system/lab.target", LAB_TARGET.as_bytes());
@@ -106,7 +111,10 @@ impl<'a> Guest<'a> {
 /// Guests that shared a control group would take the groups of each other's units away.
 const IN_GROUPS: &str = "for at in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do\n\
     if [ -f $at/cgroup.procs ]; then mkdir $at/$0 && echo $$ >$at/$0/cgroup.procs; fi\ndone\nexec \"$@\"";
+/// A guest whose container was killed may go on without it.
 const OUT_OF_GROUPS: &str = "for at in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do\n\
+    [ -d $at/$0 ] || continue\n\
+    find $at/$0 -name cgroup.procs -exec cat {} + | xargs -r kill -9\n\
     find $at/$0 -depth -type d -exec rmdir {} +\ndone";
 const LAB_SERVICE: &str = "[Unit]\nDescription=The test's script\n\n[Service]\nType=oneshot\nTimeoutStartSec=120\nStandardOutput=null\n\
 StandardError=null\nExecStart=/bin/sh -c 'cd /lab && /bin/sh script >said 2>&1 && : >done; sync; systemctl poweroff --force --force'\n";

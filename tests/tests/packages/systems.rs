@@ -33,11 +33,12 @@ pub(crate) const ALL: [System; 7] = [
     System { suite: "bullseye", systemd: 247, archive: Archive::Debian },
     BOOKWORM,
     TRIXIE,
-    System { suite: "sid", systemd: 262, archive: Archive::Debian },
+    System { suite: UNSTABLE, systemd: 262, archive: Archive::Debian },
 ];
 
 /// The one that has to be there, with two older and one newer.
 pub(crate) const BOOKWORM: System = System { suite: "bookworm", systemd: 252, archive: Archive::Debian };
+const UNSTABLE: &str = "sid";
 /// Carries the keys of Ubuntu's archive, which bookworm does not.
 const TRIXIE: System = System { suite: "trixie", systemd: 257, archive: Archive::Debian };
 
@@ -51,6 +52,14 @@ impl System {
     /// Whether it is to be told that it has control groups of version 2: it knows no other, or none that it is told of.
     pub(crate) fn wants_unified_groups(&self) -> bool {
         self.systemd >= TRIXIE.systemd
+    }
+
+    /// Fails unless `systemctl --version` says the version it is here for; an unstable suite's may be a later one.
+    pub(crate) fn check_version(&self, said: &str) {
+        let version: Option<u32> = said.strip_prefix("systemd ").and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        println!("{} has systemd {version:?}", self.suite);
+        let holds = version == Some(self.systemd) || (self.suite == UNSTABLE && version > Some(self.systemd));
+        assert!(holds, "{}: {said}", self.suite);
     }
 
     /// Its root; whoever asks first makes it, across processes.
@@ -94,7 +103,7 @@ pub(crate) fn each<T: Send>(test: &str, go: impl Fn(&System, &Path) -> T + Sync)
             match thread.join().unwrap_or_else(|panic| resume_unwind(panic)) {
                 Ok(done) => all.push((system, done)),
                 Err(because) => {
-                    eprintln!("NOT TESTED: {test} with systemd {} of {}, which could not be had: {because}", system.systemd, system.suite)
+                    eprintln!("NOT TESTED: {test} with systemd {} of {}, which could not be had: {because}", system.systemd, system.suite);
                 }
             }
         }

@@ -11,6 +11,7 @@ waited() {
 }
 read -r up rest </proc/uptime
 echo "$up" >begun
+systemctl --version >version
 systemd-analyze verify /usr/lib/systemd/system/pinnace.timer /usr/lib/systemd/system/pinnace.service \
     /usr/lib/systemd/system/pinnace-rescue.service >verified 2>&1
 waited first
