@@ -3,14 +3,10 @@
 use super::{
     directives, drop_ins,
     guest::{Ground, Guest, STATE, TOKEN},
+    printed,
     systems::{self, BOOKWORM, System},
 };
-use std::{
-    fs,
-    os::unix::fs::MetadataExt,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Command};
 
 /// The timer's, as the packages of these tests have it.
 const FIRST_SECONDS: f32 = 20.0;
@@ -148,13 +144,12 @@ const RPM_FEATURES: [&str; 3] =
 fn with_rpm(ground: &Ground, root: &Path) {
     let guest = Guest::bare(&BOOKWORM, root);
     // The root has no database of rpm's that would know its shell.
-    let rpm = |words: &[&str], what: &Path| -> Output {
+    let rpm = |words: &[&str], what: &Path| {
         let done = Command::new("rpm").arg("--root").arg(guest.root()).arg("--nodeps").args(words).arg(what).output().unwrap();
         assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
-        done
     };
-    let asked = rpm(&["-qp", "--requires"], &ground.rpm("1.4.0")).stdout;
-    let asked: Vec<String> = String::from_utf8_lossy(&asked).lines().filter(|line| line.starts_with("rpmlib")).map(str::to_owned).collect();
+    let asked = printed(Command::new("rpm").args(["-qp", "--requires"]).arg(ground.rpm("1.4.0")));
+    let asked: Vec<&str> = asked.lines().filter(|line| line.starts_with("rpmlib")).collect();
     assert_eq!(asked, RPM_FEATURES);
     rpm(&["-i"], &ground.rpm("1.4.0"));
     assert_eq!(fs::read(guest.path("usr/bin/pinnace")).unwrap(), fs::read(ground.rig.client()).unwrap());
