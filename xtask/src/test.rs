@@ -32,6 +32,8 @@ pub(crate) fn run() -> Done {
                 ("pg_ctlcluster", "postgresql"),
                 ("rpm", "rpm"),
                 ("bwrap", "bubblewrap"),
+                ("mmdebstrap", "mmdebstrap"),
+                ("systemd-nspawn", "systemd-container"),
             ])
             .and_then(|()| dist::prepare())
         }),

@@ -90,6 +90,7 @@ impl Child {
             libc::posix_spawnattr_init(&raw mut attributes);
             libc::sigemptyset(&raw mut defaults);
             libc::sigaddset(&raw mut defaults, libc::SIGPIPE);
+            libc::sigaddset(&raw mut defaults, libc::SIGXFSZ);
             libc::posix_spawnattr_setsigdefault(&raw mut attributes, &raw const defaults);
             libc::posix_spawnattr_setpgroup(&raw mut attributes, 0);
             let flags = c_short::try_from(libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETPGROUP).unwrap_or(0);

@@ -40,8 +40,8 @@ pub(crate) unsafe fn arguments(argc: c_int, argv: *const *const c_char) -> Vec<O
         .collect()
 }
 
-/// Makes sure that no socket can become descriptor 0, 1 or 2, ignores SIGPIPE, gives a panic its words, takes a mask that
-/// hides no file from its owner, and leaves no core dump.
+/// Makes sure that no socket can become descriptor 0, 1 or 2, makes errors of SIGPIPE and SIGXFSZ, gives a panic its words, takes a
+/// mask that hides no file from its owner, and leaves no core dump.
 pub(crate) fn prepare() {
     let mut standard = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
     // SAFETY: three structures; a timeout of zero only asks.
@@ -55,6 +55,7 @@ pub(crate) fn prepare() {
     unsafe {
         libc::umask(0o022);
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
         libc::signal(PANIC_SIGNAL, on_panic as *const () as libc::sighandler_t);
         libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
     }

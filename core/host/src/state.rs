@@ -81,12 +81,14 @@ impl Memory {
     }
 
     /// Why the package's own copy need not run once more after a run that failed: it was that run itself, and what failed it
-    /// lies outside this host. Then a second try at once would only double what an outage's end has to bear.
+    /// lies outside this host. Then a second try at once would only double what an outage's end has to bear. Where nothing may
+    /// have left the host, its unit's own network may be why, and a second try burdens nobody.
     #[must_use]
     pub fn needs_no_rescue(&self, now: i64) -> Option<Reason> {
         let is_that_run = (0..=RESCUE_SECONDS).contains(&now.saturating_sub(self.last_run_at));
         let reason = Reason::from_code(&self.last_code)?;
-        let elsewhere = matches!(reason.fault(), Fault::Network | Fault::ControlPlane);
+        let stayed = matches!(reason, Reason::ConnectUnreachable | Reason::DnsTimeout | Reason::ProxyUnreachable);
+        let elsewhere = matches!(reason.fault(), Fault::Network | Fault::ControlPlane) && !stayed;
         (self.last_generation == 0 && is_that_run && elsewhere).then_some(reason)
     }
 
@@ -178,6 +180,7 @@ mod tests {
         assert_eq!(failed.needs_no_rescue(999), None, "the clock was set");
         assert_eq!(Memory { last_generation: 7, ..failed.clone() }.needs_no_rescue(1001), None, "a release said so");
         assert_eq!(Memory { last_code: "state.unwritable".into(), ..failed.clone() }.needs_no_rescue(1001), None, "the unit's own limits may be why");
+        assert_eq!(Memory { last_code: "connect.unreachable".into(), ..failed.clone() }.needs_no_rescue(1001), None, "the unit's own network");
         assert_eq!(Memory { last_code: "ok".into(), ..failed }.needs_no_rescue(1001), None);
     }
 

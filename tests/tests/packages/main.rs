@@ -1,6 +1,12 @@
 //! Packages, taken apart and run by the programs that hosts have.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod directives;
+mod drop_ins;
+mod guest;
+mod systems;
+mod units;
+
 use std::{fs, path::Path, process::Command};
 use tests::rig::{Rig, check, programs};
 
