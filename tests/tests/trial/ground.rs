@@ -1,12 +1,7 @@
 //! A host with a release on trial.
 
 use protocol::{crc32, hex_encode, json, trial::candidate_goes_first};
-use std::{
-    fs,
-    os::unix::fs::{PermissionsExt, symlink},
-    path::PathBuf,
-    process::Command,
-};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 use tests::rig::{Outcome, Rig, Site, check, finish, programs};
 
 /// Runs after which a trial with eight wanted runs must have come to something.
@@ -105,10 +100,5 @@ impl Ground {
     /// Whether the candidate goes first in a run.
     pub(crate) fn goes_first(&self, run: i64) -> bool {
         candidate_goes_first("web-1", &self.release, run, 0)
-    }
-
-    /// Makes the candidate the release in charge, as a commit does.
-    pub(crate) fn make_current(&self) {
-        symlink(format!("generations/7-{}", self.release), self.rig.path("state/current")).unwrap();
     }
 }

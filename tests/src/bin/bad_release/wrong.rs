@@ -32,7 +32,7 @@ pub(crate) fn go(how: &str, call: &Call<'_>) -> Option<ExitCode> {
     match how {
         "crash-at-start" => std::process::abort(),
         "crash-on-old-kernels" if kernel().starts_with("2.") => std::process::abort(),
-        "crash-on-every-fifth-run" if call.is_attempt && count(call) % 5 == 0 => std::process::abort(),
+        "crash-on-every-fifth-run" if call.is_attempt && count(call).is_multiple_of(5) => std::process::abort(),
         "unknown-instruction" => unknown_instruction(),
         "hang" if call.is_attempt => sleep(FOREVER),
         "spin" if call.is_attempt => loop {
