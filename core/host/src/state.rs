@@ -82,7 +82,7 @@ impl Memory {
 
     /// Why the package's own copy need not run once more after a run that failed: it was that run itself, and what failed it
     /// lies outside this host. Then a second try at once would only double what an outage's end has to bear. Where nothing may
-    /// have left the host, its unit's own network may be why, and a second try burdens nobody.
+    /// have left the host, its unit's own network may be why, and a second try burdens no control plane.
     #[must_use]
     pub fn needs_no_rescue(&self, now: i64) -> Option<Reason> {
         let is_that_run = (0..=RESCUE_SECONDS).contains(&now.saturating_sub(self.last_run_at));
