@@ -12,6 +12,10 @@ mod python;
 mod repository;
 mod room;
 mod token;
+mod others;
+mod python;
+mod sigstore;
+mod tough;
 
 use std::process::Command;
 
