@@ -18,7 +18,7 @@ def verify():
     trusted.update_timestamp(timestamp)
     trusted.update_snapshot(snapshot)
     trusted.update_targets(targets)
-    assert trusted.targets.targets[TARGET].length == 1_000_142
+    assert TARGET in trusted.targets.targets
 
 
 for line in sys.stdin:

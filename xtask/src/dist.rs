@@ -101,7 +101,7 @@ fn second(folder: &Path) -> Done<PathBuf> {
     let git = |arguments: &[&str]| output(Command::new("git").args(arguments).current_dir(root()));
     let other = folder.join("sources");
     fs::create_dir_all(folder).map_err(|cause| format!("{}: {cause}", folder.display()))?;
-    let changed = git(&["status", "--porcelain"])?;
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
     if changed.is_empty() {
         git(&["clone", "--quiet", ".", &other.display().to_string()])?;
         println!("the second folder is a clean clone of commit {}", git(&["rev-parse", "HEAD"])?.trim());

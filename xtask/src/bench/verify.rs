@@ -19,21 +19,20 @@ const TOUGH: &str = "tough";
 
 /// Measures and prints; gives the limits that follow.
 pub(super) fn run(folder: &Path) -> Done<Vec<Limit>> {
-    println!("building the two verifiers in Rust (release and dist) ...");
+    println!("building the verifiers (release and dist) ...");
     let metadata = folder.join("repository");
     fs::create_dir_all(&metadata).map_err(|cause| format!("{}: {cause}", metadata.display()))?;
-    run_command(program("release", "make", &metadata).stdin(Stdio::null()))?;
+    run_command(benches("make", &metadata).stdin(Stdio::null()))?;
     let python = peers::python(&folder.join("venv-tuf"), &["tuf>=6,<8", "securesystemslib[crypto]>=1.2,<2"]);
     let python = python.map_err(|because| println!("NOT MEASURED: python-tuf: {because}")).ok();
     let mut contenders = vec![
-        Contender::start(OURS, "trust ", 40, &mut program("dist", "serve", &metadata))?,
-        Contender::start("core/trust, for speed", "trust ", 40, &mut program("release", "serve", &metadata))?,
-        Contender::start(TOUGH, "tough ", 10, &mut program("release", "serve", &metadata))?,
+        Contender::start(OURS, 40, &mut ours("dist", &metadata)?)?,
+        Contender::start("core/trust, for speed", 40, &mut ours("release", &metadata)?)?,
+        Contender::start(TOUGH, 10, benches("tough", &metadata).arg(TARGET))?,
     ];
     if let Some(python) = python {
         let mut command = Command::new(python);
-        command.arg(root().join("bench/verify.py")).arg(&metadata).arg(TARGET);
-        contenders.push(Contender::start(PYTHON, "", 5, &mut command)?);
+        contenders.push(Contender::start(PYTHON, 5, command.arg(root().join("bench/verify.py")).arg(&metadata).arg(TARGET))?);
     }
     for round in 0..WARM_UP + ROUNDS {
         for contender in &mut contenders {
@@ -44,9 +43,17 @@ pub(super) fn run(folder: &Path) -> Done<Vec<Limit>> {
     Ok(limits(&contenders))
 }
 
-/// `tests/benches/verify.rs`, compiled so.
-fn program(profile: &str, what: &str, metadata: &Path) -> Command {
-    let mut command = cargo(&["bench", "--quiet", "--locked", "--profile", profile, "-p", "tests", "--bench", "verify", "--", what]);
+/// `tests/src/bin/verify_cost.rs`, compiled so; ring's C as in the client.
+fn ours(profile: &str, metadata: &Path) -> Done<Command> {
+    run_command(cargo(&["build", "--quiet", "--locked", "--profile", profile, "-p", "tests", "--bin", "verify-cost"]).env("CFLAGS", "-O2"))?;
+    let mut command = Command::new(root().join("target").join(profile).join("verify-cost"));
+    command.arg(metadata).arg(TARGET);
+    Ok(command)
+}
+
+/// `tests/benches/verify.rs`.
+fn benches(what: &str, metadata: &Path) -> Command {
+    let mut command = cargo(&["bench", "--quiet", "--locked", "-p", "tests", "--bench", "verify", "--", what]);
     // What tough believes it keeps in files: in memory, so that no disk is measured.
     command.arg(metadata).env("TMPDIR", "/dev/shm");
     command
@@ -55,7 +62,7 @@ fn program(profile: &str, what: &str, metadata: &Path) -> Command {
 /// A verifier that waits for lines.
 struct Contender {
     name: &'static str,
-    ask: String,
+    at_once: u32,
     micros: Vec<f64>,
     child: Child,
     asks: ChildStdin,
@@ -63,15 +70,15 @@ struct Contender {
 }
 
 impl Contender {
-    fn start(name: &'static str, word: &str, at_once: u32, command: &mut Command) -> Done<Self> {
+    fn start(name: &'static str, at_once: u32, command: &mut Command) -> Done<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|cause| format!("{name}: {cause}"))?;
         let (Some(asks), Some(out)) = (child.stdin.take(), child.stdout.take()) else { return Err(format!("{name} has no pipes")) };
-        Ok(Self { name, ask: format!("{word}{at_once}"), micros: Vec::new(), child, asks, answers: BufReader::new(out).lines() })
+        Ok(Self { name, at_once, micros: Vec::new(), child, asks, answers: BufReader::new(out).lines() })
     }
 
     fn measure(&mut self, counts: bool) -> Done {
         let wrong = |because: String| format!("{}: {because}", self.name);
-        writeln!(self.asks, "{}", self.ask).map_err(|cause| wrong(cause.to_string()))?;
+        writeln!(self.asks, "{}", self.at_once).map_err(|cause| wrong(cause.to_string()))?;
         let line = self.answers.next().ok_or_else(|| wrong("it ended".to_owned()))?.map_err(|cause| wrong(cause.to_string()))?;
         let micros = line.parse().map_err(|_| wrong(line.clone()))?;
         if counts {

@@ -44,7 +44,7 @@ pub(super) fn make(source: &Path, out: &Path, date: u32) -> Done<Files> {
     Ok(files)
 }
 
-/// The tool that packages and signs, as it is at this commit.
+/// The tool that packages and signs, of this workspace for whatever folder: it is of the same commit.
 fn pinnacectl() -> Done<Command> {
     run_command(&mut cargo(&["build", "--quiet", "--locked", "-p", "control-plane", "-p", "operator"]))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
