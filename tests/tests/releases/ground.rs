@@ -123,7 +123,10 @@ impl Ground {
 
     /// Stages such a generation.
     pub(crate) fn build(&self, number: u32) {
-        let kept = fs::read(self.rig.client()).unwrap();
+        self.candidate(number);
+        self.release(&["build", "--binary", "candidate", "--generation", &number.to_string(), "--version", &format!("1.{number}")]);
+    }
+
     /// A client that differs from others in its deadline, beside the host's own.
     pub(crate) fn candidate(&self, number: u32) -> PathBuf {
         let (kept, candidate) = (fs::read(self.rig.client()).unwrap(), self.rig.path("candidate"));
@@ -131,12 +134,6 @@ impl Ground {
         check(Command::new("cp").arg(self.rig.client()).arg(&candidate));
         fs::write(self.rig.client(), kept).unwrap();
         candidate
-    }
-
-    /// Builds, signs and publishes a generation.
-    pub(crate) fn generation(&self, number: u32) {
-        self.candidate(number);
-        self.release(&["build", "--binary", "candidate", "--generation", &number.to_string(), "--version", &format!("1.{number}")]);
     }
 
     /// A run that has to fetch, and what it says of updates; the credential comes with every one of them.

@@ -8,13 +8,12 @@ mod ground;
 mod host;
 mod liar;
 mod mirror;
+mod others;
 mod python;
 mod repository;
 mod room;
-mod token;
-mod others;
-mod python;
 mod sigstore;
+mod token;
 mod tough;
 
 use std::process::Command;
