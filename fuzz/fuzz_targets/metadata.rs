@@ -2,6 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
 use trust::{Crypto, Envelope, Key, Root, Snapshot, Targets, Timestamp};
 
 struct Believing;
@@ -20,14 +21,14 @@ impl Crypto for Believing {
     }
 }
 
-const ROOT: &[u8] = include_bytes!("../corpus/metadata/root");
+static ROOT: LazyLock<Root> =
+    LazyLock::new(|| Root::anchor(include_bytes!("../corpus/metadata/root"), &Believing).expect("the seed is a root"));
 
 fuzz_target!(|data: &[u8]| {
     let _ = Envelope::open(data);
-    let root = Root::anchor(ROOT, &Believing).expect("the seed is a root");
     let _ = Root::anchor(data, &Believing);
-    let _ = root.succeed(data, &Believing);
-    let _ = Timestamp::believe(data, &root, &Believing);
-    let _ = Snapshot::believe(data, &root, &Believing);
-    let _ = Targets::top(data, &root, &Believing);
+    let _ = ROOT.succeed(data, &Believing);
+    let _ = Timestamp::believe(data, &ROOT, &Believing);
+    let _ = Snapshot::believe(data, &ROOT, &Believing);
+    let _ = Targets::top(data, &ROOT, &Believing);
 });

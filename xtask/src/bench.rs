@@ -1,4 +1,5 @@
-//! `cargo xtask bench [client|server]`: the client and the server beside their peers, in one run, on loopback.
+//! `cargo xtask bench [client|server|verify]`: the client, the server and the verification of releases beside their peers, in one run,
+//! on loopback.
 //!
 //! Rounds are interleaved, so that whatever else the machine does falls on everybody. Nothing is compared with a number that was
 //! measured elsewhere. A peer that cannot be had is named, and its lines say `not measured`.
@@ -6,28 +7,31 @@
 mod client;
 mod peers;
 mod server;
+mod verify;
 
 use crate::shell::Done;
 use std::{fs, path::PathBuf};
 
-const USAGE: &str = "usage: cargo xtask bench [client|server]";
+const USAGE: &str = "usage: cargo xtask bench [client|server|verify]";
 
 /// The command, with the words after its name.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let (client, server) = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => (true, true),
-        ["client"] => (true, false),
-        ["server"] => (false, true),
+    let (client, server, verify) = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => (true, true, true),
+        ["client"] => (true, false, false),
+        ["server"] => (false, true, false),
+        ["verify"] => (false, false, true),
         _ => return Err(USAGE.to_owned()),
     };
     let folder = Folder::make()?;
-    let bench = peers::Bench::prepare(&folder.0)?;
     let mut limits = Vec::new();
-    if client {
-        limits.extend(client::run(&bench)?);
+    if client || server {
+        let bench = peers::Bench::prepare(&folder.0)?;
+        limits.extend(if client { client::run(&bench)? } else { Vec::new() });
+        limits.extend(if server { server::run(&bench)? } else { Vec::new() });
     }
-    if server {
-        limits.extend(server::run(&bench)?);
+    if verify {
+        limits.extend(verify::run(&folder.0)?);
     }
     println!("\nlimits");
     for limit in &limits {
@@ -35,6 +39,12 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     let unmet = limits.iter().filter(|limit| !limit.is_met()).count();
     if unmet == 0 { Ok(()) } else { Err(format!("{unmet} of {} limits are not met or not measured", limits.len())) }
+}
+
+/// The middle of what was measured; not a number if nothing was.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// A ratio that has to stay at or under its limit.

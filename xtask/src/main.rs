@@ -19,12 +19,12 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   demo    the whole main job on this machine, with three things broken
   demo rollout  a fleet takes a good release wave by wave, and pulls a bad one by itself
   test    format, lints, walls, licences, reproducibility, and every test
-  dist    build the static client for x86_64 and aarch64
-  reproduce  build it in two folders and compare the bytes
-  size    the stamped client's size and crate count against their limits
-  bench   [client|server]: the client and the server beside their peers
+  dist    [--key FILE --passphrase-file FILE]: the static clients, their packages, bill of materials and checksums, signed
+  reproduce  make that here and in a clean clone, and compare the bytes
+  size    the stamped clients' sizes and crate count against their limits
+  bench   [client|server|verify]: client, server and verification beside their peers
   load    [--hosts N] [--within SECONDS]: a fleet that comes back all at once
-  fuzz    [SECONDS]: every fuzz target, beginning with its corpus
+  fuzz    [SECONDS] [--runs N] [TARGET ...]: fuzz targets, all of them if none is named, each beginning with its corpus
   layers  who imports whom, and which crates the client is made of";
 
 fn main() -> ExitCode {
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let done = match command.as_str() {
         "demo" => demo::run(&env::args().skip(2).collect::<Vec<_>>()),
         "test" => test::run(),
-        "dist" => dist::run(),
+        "dist" => dist::run(&env::args().skip(2).collect::<Vec<_>>()),
         "reproduce" => dist::prepare().and_then(|()| dist::reproduce()),
         "size" => dist::size(),
         "bench" => bench::run(&env::args().skip(2).collect::<Vec<_>>()),

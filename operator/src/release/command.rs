@@ -1,6 +1,6 @@
 //! What can be typed after `pinnacectl release`.
 
-use super::{folder::Folder, keys, make, publish, roots, sign, token};
+use super::{blob, folder::Folder, keys, make, publish, roots, sign, token};
 use crate::{ask::Ask, failure::Failure};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -102,6 +102,17 @@ pub(crate) enum ReleaseCommand {
         #[arg(long)]
         to: Option<PathBuf>,
     },
+    /// Sign files with a key, for cosign: FILE.sigstore.json beside each.
+    SignBlob {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The offline key.
+        #[arg(long)]
+        key: PathBuf,
+        #[command(flatten)]
+        passphrase: Passphrase,
+    },
     /// Hold a file against a bundle, of Pinnace or of cosign.
     VerifyBlob {
         /// The file.
@@ -179,6 +190,7 @@ pub(crate) fn run(ask: &Ask, command: ReleaseCommand) -> Result<(), Failure> {
         ReleaseCommand::Sign { at, key, passphrase } => sign::sign(&open(at)?, &key, &passphrase),
         ReleaseCommand::Status { at } => sign::status(ask, &open(at)?),
         ReleaseCommand::Publish { at, to } => publish::publish(&open(at)?, to.as_deref()),
+        ReleaseCommand::SignBlob { files, key, passphrase } => blob::sign(&files, &key, &passphrase),
         ReleaseCommand::VerifyBlob { file, key, bundle } => keys::verify_blob(&file, &key, &bundle),
     }
 }

@@ -4,6 +4,7 @@
 //!     FOLDER/metadata/    N.root.json and N.targets.json, signed by enough
 //!     FOLDER/targets/     the files, each with its hash before its name, and its cosign bundle beside it
 
+mod blob;
 mod command;
 mod folder;
 mod keys;

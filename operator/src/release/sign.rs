@@ -1,14 +1,15 @@
 //! Signatures: who may sign what, and who has.
 
 use super::{
+    blob,
     command::Passphrase,
-    folder::{Folder, ROOT, TARGETS, failed, write},
+    folder::{Folder, ROOT, TARGETS, failed},
     keys,
 };
 use crate::{ask::Ask, failure::Failure, print};
 use serde_json::{Value, json};
-use signing::{Draft, RootPlan, Signed, bundle, next_root, sign as add_signature};
-use std::{fs, path::Path};
+use signing::{Draft, RootPlan, Signed, next_root, sign as add_signature};
+use std::path::Path;
 
 /// The command `sign`.
 pub(super) fn sign(folder: &Folder, key: &Path, passphrase: &Passphrase) -> Result<(), Failure> {
@@ -38,12 +39,9 @@ pub(super) fn sign(folder: &Folder, key: &Path, passphrase: &Passphrase) -> Resu
 fn bundles(folder: &Folder, key: &signing::OfflineKey) -> Result<(), Failure> {
     for plan in folder.targets()?.1 {
         let path = folder.target_path(&plan);
-        let beside = path.with_added_extension("sigstore.json");
-        if beside.exists() {
-            continue;
+        if !blob::path(&path).exists() {
+            blob::write_bundle(&path, key)?;
         }
-        let bytes = fs::read(&path).map_err(|cause| failed("cannot sign a target", format!("{}: {cause}", path.display())))?;
-        write(&beside, bundle(&bytes, key).map_err(|error| failed("cannot sign a target", error))?.as_bytes())?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A host, its `pinnaced`, and release engineers with their keys.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 use tests::rig::{Rig, Site, check, programs};
 
 const PASSPHRASE: &str = "correct horse";
@@ -15,11 +15,7 @@ pub(crate) struct Ground {
 impl Ground {
     /// With root 1 and targets 1 published, and a host that trusts root 1.
     pub(crate) fn new() -> Self {
-        let mut ground = Self { rig: Rig::unserved() };
-        let settings = ground.rig.path("domain/pinnaced.toml");
-        let text = fs::read_to_string(&settings).unwrap().replace("reload_seconds = 2", "reload_seconds = 1");
-        fs::write(&settings, text).unwrap();
-        fs::write(ground.rig.path("pass"), PASSPHRASE).unwrap();
+        let mut ground = Self::unserved();
         ["root-a", "root-b", "targets-a"].iter().for_each(|name| ground.key(name));
         let online = ground.online_key();
         ground.release(&[
@@ -37,9 +33,30 @@ impl Ground {
         ]);
         ground.sign(&["root-a", "root-b", "targets-a"]);
         ground.publish();
-        ground.rig.start_server();
-        ground.stamp(10);
+        ground.serve();
         ground
+    }
+
+    /// Without keys, without metadata, without a control plane that runs.
+    pub(crate) fn unserved() -> Self {
+        let ground = Self { rig: Rig::unserved() };
+        let settings = ground.rig.path("domain/pinnaced.toml");
+        let text = fs::read_to_string(&settings).unwrap().replace("reload_seconds = 2", "reload_seconds = 1");
+        fs::write(&settings, text).unwrap();
+        fs::write(ground.rig.path("pass"), PASSPHRASE).unwrap();
+        ground
+    }
+
+    /// Starts the control plane, and stamps the host's client for the root that is published.
+    pub(crate) fn serve(&mut self) {
+        self.rig.start_server();
+        self.stamp(10);
+    }
+
+    /// Where releases are served, who vouches for the server, and who the host is.
+    pub(crate) fn served(&self) -> (String, PathBuf, PathBuf) {
+        let url = format!("https://localhost:{}/v1/releases", self.rig.hosts_port);
+        (url, self.rig.path("domain/ca/ca.crt"), self.rig.path("state/identity.pem"))
     }
 
     /// A client that differs from others in its deadline.
@@ -106,11 +123,17 @@ impl Ground {
 
     /// Stages such a generation.
     pub(crate) fn build(&self, number: u32) {
-        let kept = fs::read(self.rig.client()).unwrap();
-        self.stamp(10 + number);
-        check(Command::new("cp").arg(self.rig.client()).arg(self.rig.path("candidate")));
-        fs::write(self.rig.client(), kept).unwrap();
+        self.candidate(number);
         self.release(&["build", "--binary", "candidate", "--generation", &number.to_string(), "--version", &format!("1.{number}")]);
+    }
+
+    /// A client that differs from others in its deadline, beside the host's own.
+    pub(crate) fn candidate(&self, number: u32) -> PathBuf {
+        let (kept, candidate) = (fs::read(self.rig.client()).unwrap(), self.rig.path("candidate"));
+        self.stamp(10 + number);
+        check(Command::new("cp").arg(self.rig.client()).arg(&candidate));
+        fs::write(self.rig.client(), kept).unwrap();
+        candidate
     }
 
     /// A run that has to fetch, and what it says of updates; the credential comes with every one of them.
@@ -142,7 +165,7 @@ impl Ground {
     }
 
     /// The file of a published target.
-    pub(crate) fn published(&self, generation: u32) -> std::path::PathBuf {
+    pub(crate) fn published(&self, generation: u32) -> PathBuf {
         let folder = self.rig.path(&format!("domain/releases/targets/pinnace/{generation}"));
         let files = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
         files.into_iter().find(|path| path.to_string_lossy().ends_with("pinnace-x86_64")).unwrap()

@@ -150,27 +150,6 @@ fn a_host_that_slept_through_every_rotation_comes_to_the_newest_release() {
     ground.runs_until("generation 2 is in place");
 }
 
-#[test]
-fn what_is_published_is_taken_by_python_tuf() {
-    let ground = Ground::new();
-    ground.generation(1);
-    ground.runs_until("generation 1 is in place");
-    let script = "import sys; from tuf.api.metadata import Metadata, Root, Targets\n\
-        folder = sys.argv[1]; load = lambda name: Metadata.from_file(f'{folder}/{name}')\n\
-        root, targets = load('1.root.json'), load('2.targets.json')\n\
-        root.verify_delegate('root', root); root.verify_delegate('targets', targets)\n\
-        (path, file), = targets.signed.targets.items()\n\
-        file.verify_length_and_hashes(open(sys.argv[2], 'rb').read())\n\
-        snapshot, timestamp = [Metadata.from_file(f'{sys.argv[3]}/release-{role}.json') for role in ('snapshot', 'timestamp')]\n\
-        root.verify_delegate('snapshot', snapshot); root.verify_delegate('timestamp', timestamp)\n\
-        assert snapshot.signed.meta['targets.json'].version == 2 and timestamp.signed.snapshot_meta.version == snapshot.signed.version\n\
-        print(path, file.custom['pinnace']['generation'])";
-    let mut python = Command::new(super::python::python());
-    python.args(["-c", script]).arg(ground.rig.path("domain/releases/metadata")).arg(ground.published(1)).arg(ground.rig.path("state"));
-    let said = python.output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "pinnace/1/pinnace-x86_64 1", "{}", String::from_utf8_lossy(&said.stderr));
-}
-
 /// A flipped byte is refused; openssl, which cosign's format is made for, agrees with both.
 #[test]
 fn the_bundle_beside_a_release_holds_for_openssl_and_for_pinnacectl() {

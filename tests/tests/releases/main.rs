@@ -8,10 +8,13 @@ mod ground;
 mod host;
 mod liar;
 mod mirror;
+mod others;
 mod python;
 mod repository;
 mod room;
+mod sigstore;
 mod token;
+mod tough;
 
 use std::process::Command;
 

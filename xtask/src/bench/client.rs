@@ -1,8 +1,8 @@
 //! `pinnace` beside curl, Python's requests and Go's net/http: one process, one fetched credential, one file.
 
 use super::{
-    Limit,
-    peers::{Bench, url},
+    Limit, median,
+    peers::{Bench, python, url},
 };
 use crate::server::{Server, release};
 use crate::shell::{Done, has, output, root, run as run_command};
@@ -109,7 +109,7 @@ struct Peers {
 impl Peers {
     fn prepare(bench: &Bench) -> Done<Self> {
         let go = if bench.go { Some(bench.go_build("go-client")?) } else { None };
-        let python = requests(&bench.folder.join("venv")).map_err(|because| println!("NOT MEASURED: Python's requests: {because}")).ok();
+        let python = python(&bench.folder.join("venv"), &["requests"]).map_err(|because| println!("NOT MEASURED: Python's requests: {because}")).ok();
         Ok(Self { go, python })
     }
 
@@ -154,15 +154,6 @@ fn pinnace(bench: &Bench, server: &Server, name: &'static str, home: &Path) -> D
     Ok(Contender { name, command: vec![program.display().to_string()], out, remove, size, costs: Vec::new() })
 }
 
-/// An interpreter with requests from PyPI in a virtual environment.
-fn requests(folder: &Path) -> Done<String> {
-    let quiet = |program: &str, arguments: &[&str]| run_command(Command::new(program).args(arguments).stdout(Stdio::null()));
-    let python = folder.join("bin/python").display().to_string();
-    quiet("python3", &["-m", "venv", &folder.display().to_string()])?;
-    quiet(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "requests"])?;
-    Ok(python)
-}
-
 fn find(program: &str) -> Option<String> {
     if !has(program) {
         println!("NOT MEASURED: there is no {program} on PATH");
@@ -193,9 +184,7 @@ impl Contender {
     }
 
     fn median(&self, of: fn(&Cost) -> f64) -> f64 {
-        let mut values: Vec<f64> = self.costs.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+        median(self.costs.iter().map(of).collect())
     }
 }
 

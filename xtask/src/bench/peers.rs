@@ -10,7 +10,7 @@ use std::{
     fs,
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -132,6 +132,15 @@ impl Bench {
     pub(super) fn body(&self, server: &Server) -> Done<String> {
         output(Command::new("curl").args(["-q", "-sS", "--fail", "--noproxy", "*", "--cacert", &self.ca(), "--cert", &self.identity, &url(server)]))
     }
+}
+
+/// An interpreter with packages of PyPI's in a virtual environment.
+pub(super) fn python(folder: &Path, packages: &[&str]) -> Done<String> {
+    let quiet = |program: &str, arguments: &[&str]| run_command(Command::new(program).args(arguments).stdout(Stdio::null()));
+    let python = folder.join("bin/python").display().to_string();
+    quiet("python3", &["-m", "venv", &folder.display().to_string()])?;
+    quiet(&python, &[&["-m", "pip", "install", "--quiet", "--disable-pip-version-check"], packages].concat())?;
+    Ok(python)
 }
 
 /// Where the one credential is.
