@@ -8,6 +8,7 @@ mod api;
 mod backup;
 mod cli;
 mod config;
+mod driver;
 mod failure;
 mod files;
 mod init;

@@ -1,5 +1,6 @@
 //! What is counted, in the OpenMetrics text format.
 
+use crate::{driver::Live, service::rollout::Head};
 use prometheus_client::{
     encoding::text,
     metrics::{
@@ -10,7 +11,7 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use std::time::Duration;
+use std::{sync::atomic::AtomicU64, time::Duration};
 
 /// More than that no host drops between two reports.
 const MILLION: u64 = 1_000_000;
@@ -39,6 +40,18 @@ pub(crate) struct Metrics {
     events_taken: Counter,
     events_dropped: Counter,
     reports_refused: Counter,
+    rollout: Rollouts,
+}
+
+/// The series of the rollout that this process drives.
+#[derive(Default)]
+struct Rollouts {
+    drives: Gauge,
+    generation: Gauge,
+    waves_out: Gauge,
+    trials: Family<One, Gauge>,
+    hosts: Family<One, Gauge>,
+    evidence: Family<One, Gauge<f64, AtomicU64>>,
 }
 
 impl Metrics {
@@ -64,6 +77,7 @@ impl Metrics {
             events_taken: Counter::default(),
             events_dropped: Counter::default(),
             reports_refused: Counter::default(),
+            rollout: Rollouts::default(),
         };
         metrics.register();
         metrics
@@ -88,6 +102,13 @@ impl Metrics {
         registry.register("events_taken", "Events of hosts that are on record", self.events_taken.clone());
         registry.register("events_dropped", "Events that hosts dropped for want of room, as they say", self.events_dropped.clone());
         registry.register("reports_refused", "Reports of hosts that were put off", self.reports_refused.clone());
+        let Rollouts { drives, generation, waves_out, trials, hosts, evidence } = &self.rollout;
+        registry.register("rollout_driver", "1 where this process drives rollouts", drives.clone());
+        registry.register("rollout_generation", "The generation that the newest rollout is about", generation.clone());
+        registry.register("rollout_waves_out", "Its waves that are out", waves_out.clone());
+        registry.register("rollout_trials", "Its trials that ended, by how they did", trials.clone());
+        registry.register("rollout_hosts", "Hosts with its release: those that should have been heard of lately, and those that were", hosts.clone());
+        registry.register("rollout_evidence", "The evidence against its release, by bet; 1000 pulls it", evidence.clone());
         registry.register("policy_number", "The number of the policy in force", self.policy.clone());
     }
 
@@ -160,6 +181,28 @@ impl Metrics {
     pub(crate) fn events_taken(&self, events: usize, dropped: i64) {
         self.events_taken.inc_by(events as u64);
         self.events_dropped.inc_by(dropped.unsigned_abs().min(MILLION));
+    }
+
+    /// Whether this process drives rollouts.
+    pub(crate) fn drives(&self, drives: bool) {
+        self.rollout.drives.set(i64::from(drives));
+    }
+
+    /// How the rollout stands that this process drives.
+    pub(crate) fn rollout_stands(&self, head: &Head, live: &Live) {
+        let Rollouts { generation, waves_out, trials, hosts, evidence, .. } = &self.rollout;
+        generation.set(head.generation);
+        waves_out.set(i64::try_from(live.progress.out).unwrap_or(i64::MAX));
+        for (outcome, count) in [("fit", live.progress.trials), ("unfit", live.progress.unfit)] {
+            trials.get_or_create(&[("outcome", outcome.into())]).set(count.into());
+        }
+        for (state, count) in [("expected", live.progress.expected), ("heard", live.progress.heard)] {
+            hosts.get_or_create(&[("state", state.into())]).set(count.into());
+        }
+        let bet = live.breach.bet;
+        for (name, wealth) in [("all", bet.all), ("concentrated", bet.concentrated), ("diffuse", bet.diffuse), ("silence", bet.silence)] {
+            evidence.get_or_create(&[("bet", name.into())]).set(wealth.number());
+        }
     }
 
     /// A report was put off.

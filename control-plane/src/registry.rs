@@ -118,7 +118,7 @@ impl Registry {
             match kind {
                 Kind::Host => self.hosts.put_json(name, revision, body.as_deref()),
                 Kind::Token => self.tokens.put_json(name, revision, body.as_deref()),
-                Kind::Policy | Kind::Key | Kind::Setting => self.others.put(other_name(kind, &name), revision, body),
+                Kind::Policy | Kind::Key | Kind::Setting | Kind::Rollout => self.others.put(other_name(kind, &name), revision, body),
             }
         }
     }

@@ -27,6 +27,12 @@ pub(crate) enum HostsCommand {
         #[arg(long)]
         waits: bool,
     },
+    /// List the hosts that are least like the others, the weirdest first: a release is tried there first.
+    Weird {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
     /// Show one host.
     Show {
         /// Its name.
@@ -95,6 +101,7 @@ pub(crate) fn run(ask: &Ask, command: HostsCommand) -> Result<(), Failure> {
             list(ask, question)
         }
         HostsCommand::Show { name } => show(ask, &name),
+        HostsCommand::Weird { limit } => weird(ask, limit),
         HostsCommand::Register { name, key, labels: typed, reason, dry_run } => {
             let body = json!({"name": name, "key": key, "labels": labels(&typed)?, "reason": reason, "dry_run": dry_run});
             let touched = ask.api()?.post("hosts/register", &body)?;
@@ -111,6 +118,19 @@ pub(crate) fn run(ask: &Ask, command: HostsCommand) -> Result<(), Failure> {
         HostsCommand::Lift(which) => change(ask, "lift", &which, &json!({})),
         HostsCommand::Approve(which) => change(ask, "approve", &which, &json!({})),
     }
+}
+
+fn weird(ask: &Ask, limit: usize) -> Result<(), Failure> {
+    let told = ask.api()?.post("hosts/weird", &json!({"limit": limit}))?;
+    ask.show(&told, |told| {
+        let row = |host: &Value| {
+            let facts = print::items(host, "facts").map(|fact| format!("{} ({})", print::text(fact, "fact"), fact["hosts"]));
+            let bits = format!("{:.1}", host["bits"].as_f64().unwrap_or(0.0));
+            vec![print::text(host, "name"), bits, print::text(host, "stratum"), facts.collect::<Vec<_>>().join(", ")]
+        };
+        print::table(&["NAME", "BITS", "STRATUM", "RAREST FACTS (HOSTS)"], print::items(told, "hosts").map(row).collect());
+    });
+    Ok(())
 }
 
 /// Asks page by page, so that no answer is larger than it should be.

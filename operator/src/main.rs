@@ -15,6 +15,7 @@ mod package;
 mod policy;
 mod print;
 mod release;
+mod rollout;
 mod site;
 mod stamp;
 mod token;
@@ -83,6 +84,9 @@ enum Command {
     /// Make, sign and publish what hosts run.
     #[command(subcommand)]
     Release(release::ReleaseCommand),
+    /// Bring a release to the fleet wave by wave; a bad one is pulled by itself.
+    #[command(subcommand)]
+    Rollout(rollout::RolloutCommand),
     /// Make deb, rpm and an image of stamped binaries.
     Package(package::PackageArguments),
     /// Have hosts fetch before their time.
@@ -168,7 +172,7 @@ fn main() -> ExitCode {
         }
         Err(wrong) => return misused(&wrong).report(),
     };
-    run(&typed.ask, typed.command).map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+    run(&typed.ask, typed.command).unwrap_or_else(Failure::report)
 }
 
 fn misused(wrong: &clap::Error) -> Failure {
@@ -178,8 +182,10 @@ fn misused(wrong: &clap::Error) -> Failure {
     Failure::new("usage", "cannot understand the command line", because, "pinnacectl --help lists the commands, and COMMAND --help what each takes")
 }
 
-fn run(ask: &Ask, command: Command) -> Result<(), Failure> {
-    match command {
+fn run(ask: &Ask, command: Command) -> Result<ExitCode, Failure> {
+    let done = match command {
+        // Its exit status says how the rollout stands.
+        Command::Rollout(command) => return rollout::run(ask, command),
         Command::Site(SiteCommand::Check { site }) => site::check(&site),
         Command::Stamp { site, binary, out } => stamp::stamp(&site, &binary, &out),
         Command::VerifyStamp { a, b } => stamp::verify(&a, &b),
@@ -202,5 +208,6 @@ fn run(ask: &Ask, command: Command) -> Result<(), Failure> {
             clap_complete::generate(shell, &mut Typed::command(), "pinnacectl", &mut std::io::stdout());
             Ok(())
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -34,6 +34,7 @@ pub(crate) fn run() -> Done {
                 ("bwrap", "bubblewrap"),
                 ("mmdebstrap", "mmdebstrap"),
                 ("systemd-nspawn", "systemd-container"),
+                ("strace", "strace"),
             ])
             .and_then(|()| dist::prepare())
         }),

@@ -18,16 +18,17 @@ pub(crate) use room::Room;
 pub(crate) use visitor::{Certificate, Standing, Visitor};
 
 use crate::{
+    driver::Live,
     issuers::{Ring, Source},
     metrics::Metrics,
     mirror::Mirror,
     registry::Registry,
     releases::Offered,
-    service::{Policy, keys, membership::Rules, names::ServerNames},
+    service::{Policy, keys, membership::Rules, names::ServerNames, release, rollout::InForce},
     store::{Address, Change, Entry, Log, NotWritten, Object, Reader, audit::Event},
     telemetry::Telemetry,
 };
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
     path::PathBuf,
     sync::{
@@ -82,6 +83,12 @@ pub(crate) struct ControlPlane {
     pub(crate) mirror: Option<Mirror>,
     /// The releases offered; replaced whole by a change.
     pub(crate) offered: ArcSwap<Offered>,
+    /// How releases reach hosts.
+    pub(crate) release_rules: release::Rules,
+    /// What is in force of all rollouts; replaced whole by a change.
+    pub(crate) in_force: ArcSwap<InForce>,
+    /// What the driver sees, where this process drives.
+    pub(crate) live: ArcSwapOption<Live>,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
     /// Whether the process is about to end.

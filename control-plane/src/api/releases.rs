@@ -1,11 +1,14 @@
 //! What hosts ask about releases: which one to run, the metadata that vouches for it, and its bytes.
 
 use super::{ControlPlane, Reply, Visitor, admission, reply};
-use crate::releases::{METADATA_BYTES_MAX, vouched};
+use crate::{
+    releases::{METADATA_BYTES_MAX, vouched},
+    service::rollout::Asker,
+};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, header};
-use protocol::release::{Assignment, is_path, is_word};
+use protocol::release::{is_path, is_word};
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},
@@ -62,10 +65,10 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, questio
     match question {
         Question::Which { platform, generation } => {
             // Nothing is offered here before it is vouched for, and nothing that a mirror has yet to bring.
-            let offered = plane.offered.load();
-            let chosen = offered.catalog.choose(&platform, generation, &guest.labels, now);
-            let target = chosen.filter(|path| plane.mirror.as_ref().is_none_or(|mirror| mirror.has(path))).map(ToOwned::to_owned);
-            Ok(reply::json(Assignment { target, ..Assignment::default() }.to_json()))
+            let asker = Asker { host: guest.id.host(), labels: &guest.labels, platform: &platform, generation };
+            let mut assignment = plane.in_force.load().assign(&plane.offered.load().catalog, &plane.release_rules, &asker, now);
+            assignment.target = assignment.target.filter(|path| plane.mirror.as_ref().is_none_or(|mirror| mirror.has(path)));
+            Ok(reply::json(assignment.to_json()))
         }
         Question::Metadata(name) => metadata(plane, name).await,
         Question::Target(name, first, last) => {

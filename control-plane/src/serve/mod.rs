@@ -9,6 +9,7 @@ use crate::{
     api::{ControlPlane, Room},
     cli,
     config::{Config, Limits},
+    driver,
     failure::Failure,
     issuers::{self, Source},
     metrics::Metrics,
@@ -21,7 +22,7 @@ use crate::{
     tls,
 };
 use accept::{Door, Listener};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
     io,
     path::Path,
@@ -117,6 +118,9 @@ pub(crate) fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>), Fa
         releases: files.releases.clone(),
         mirror: config.mirror.as_ref().map(Mirror::new).transpose()?,
         offered: ArcSwap::default(),
+        release_rules: config.releases,
+        in_force: ArcSwap::default(),
+        live: ArcSwapOption::default(),
         room: Room::new(config.limits.requests as usize, config.limits.waiting as usize),
         reports: Room::new(REPORTS_MAX, 0),
         telemetry: Telemetry::new(),
@@ -135,6 +139,7 @@ async fn serve(config: Config, plane: ControlPlane) -> Result<(), Failure> {
     let hang_up = on(SignalKind::hangup())?;
     let plane = Arc::new(plane);
     let watch = reload::Watch::start(files, &plane).await?;
+    driver::follow(&plane).await;
     let current = Arc::new(tls::Current::from_pointee(watch.tls(&plane)?));
     let (close, closing) = watch::channel(false);
     let bind = |door, address| Listener::bind(door, address, &limits);
@@ -152,6 +157,7 @@ async fn serve(config: Config, plane: ControlPlane) -> Result<(), Failure> {
     }
     tokio::spawn(releases::keep(Arc::clone(&plane), limits.reload()));
     tokio::spawn(mirror::keep(Arc::clone(&plane), limits.reload()));
+    tokio::spawn(driver::run(Arc::clone(&plane)));
     tokio::spawn(watch.run(Arc::clone(&plane), current, limits.reload(), hang_up));
     tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     tokio::select! {

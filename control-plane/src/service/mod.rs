@@ -8,6 +8,7 @@ pub(crate) mod names;
 pub(crate) mod pattern;
 pub(crate) mod policy;
 pub(crate) mod release;
+pub(crate) mod rollout;
 mod schedule;
 pub(crate) mod telemetry;
 pub(crate) mod token;

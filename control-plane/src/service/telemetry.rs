@@ -142,23 +142,21 @@ impl Told {
             self.newest = Some(Newest { at, code: event.code.clone(), outcome: event.outcome.clone(), generation: event.generation });
         }
         for crossover in &event.crossovers {
-            self.trial_of(&crossover.release).take(crossover);
+            self.with_trial(&crossover.release, |trial| trial.take(crossover));
         }
         if protocol::trial::is_sha256(&event.verdict_on) {
-            self.trial_of(&event.verdict_on).verdict.clone_from(&event.verdict);
+            self.with_trial(&event.verdict_on, |trial| trial.verdict.clone_from(&event.verdict));
         }
     }
 
-    fn trial_of(&mut self, release: &str) -> &mut Trial {
+    /// Does something with the trial of a release, which becomes the newest.
+    fn with_trial(&mut self, release: &str, act: impl FnOnce(&mut Trial)) {
         let known = self.trials.iter().position(|trial| trial.release == release);
-        let index = known.unwrap_or_else(|| {
-            if self.trials.len() == TRIALS_MAX {
-                self.trials.remove(0);
-            }
-            self.trials.push(Trial { release: release.into(), ..Trial::default() });
-            self.trials.len() - 1
-        });
-        &mut self.trials[index]
+        let mut trial = known.map_or_else(|| Trial { release: release.into(), ..Trial::default() }, |index| self.trials.remove(index));
+        act(&mut trial);
+        self.trials.push(trial);
+        let over = self.trials.len().saturating_sub(TRIALS_MAX);
+        self.trials.drain(..over);
     }
 
     /// What is told takes the place of what was told before; what is not told stays.

@@ -8,6 +8,7 @@ mod address;
 pub(crate) mod audit;
 mod backend;
 mod backup;
+mod lead;
 mod listen;
 mod migrate;
 mod postgres;
@@ -18,6 +19,7 @@ mod writer;
 
 pub(crate) use address::{Address, Error, Reader, Server};
 pub(crate) use backup::{backup, restore};
+pub(crate) use lead::Lead;
 pub(crate) use listen::listen;
 pub(crate) use sqlite::{Sqlite, create};
 pub(crate) use writer::{Entry, Log, NotWritten, Standing};
@@ -35,10 +37,12 @@ pub(crate) enum Kind {
     Key,
     /// Anything there is one of.
     Setting,
+    /// A rollout's plan, its record, a step of its chain, what people want of it, or what is in force of all.
+    Rollout,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Host, Self::Token, Self::Policy, Self::Key, Self::Setting];
+    const ALL: [Self; 6] = [Self::Host, Self::Token, Self::Policy, Self::Key, Self::Setting, Self::Rollout];
 
     /// Its word in the database.
     pub(crate) fn name(self) -> &'static str {
@@ -48,6 +52,7 @@ impl Kind {
             Kind::Policy => "policy",
             Kind::Key => "key",
             Kind::Setting => "setting",
+            Kind::Rollout => "rollout",
         }
     }
 

@@ -22,6 +22,7 @@ use std::{
 use tokio::sync::oneshot;
 
 const QUEUE_MAX: usize = 512;
+const PARTS: usize = 32;
 /// For a report to become durable: a host's run waits for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -36,8 +37,15 @@ pub(crate) struct Telemetry {
 #[derive(Default)]
 struct Shared {
     fleet: RwLock<Fleet>,
-    /// When hosts were heard of by this process: when, and up to when that is on record.
-    heard: Mutex<HashMap<String, Heard>>,
+    /// When hosts were heard of by this process: when, and up to when that is on record. In parts, so that nobody waits for a look at all.
+    heard: [Mutex<HashMap<String, Heard>>; PARTS],
+}
+
+impl Shared {
+    fn part(&self, host: &str) -> MutexGuard<'_, HashMap<String, Heard>> {
+        let index = protocol::crc32(host.as_bytes()) as usize % PARTS;
+        lock(self.heard.get(index).unwrap_or(&self.heard[0]))
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -89,7 +97,7 @@ impl Telemetry {
 
     /// A host was heard of.
     pub(crate) fn hear(&self, host: &str, now: i64) {
-        let mut heard = lock(&self.shared.heard);
+        let mut heard = self.shared.part(host);
         match heard.get_mut(host) {
             Some(known) => known.at = known.at.max(now),
             None => {
@@ -98,10 +106,9 @@ impl Telemetry {
         }
     }
 
-    /// When a host was last heard of by this process or, some seconds ago, by another; 0 for never.
-    pub(crate) fn heard(&self, host: &str) -> i64 {
-        let here = lock(&self.shared.heard).get(host).map_or(0, |heard| heard.at);
-        here.max(self.fleet().get(host).map_or(0, |known| known.seen))
+    /// When a host was last heard of by this process; 0 for never.
+    pub(crate) fn heard_here(&self, host: &str) -> i64 {
+        self.shared.part(host).get(host).map_or(0, |heard| heard.at)
     }
 
     /// The fleet as it was a second ago.

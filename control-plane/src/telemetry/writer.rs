@@ -75,7 +75,7 @@ impl Writer {
         let mut hosts: Vec<String> = group.iter().map(|waiting| waiting.host.clone()).collect();
         hosts.sort_unstable();
         hosts.dedup();
-        let outcomes = self.with_store(|store| store.change(&hosts, |known| merge(known, &group)));
+        let outcomes = self.with_store(|store| store.change(&hosts, |known| merge(&known, &group)));
         let outcomes = outcomes.unwrap_or_default();
         let mut outcomes = outcomes.into_iter();
         for waiting in group {
@@ -100,9 +100,8 @@ impl Writer {
         self.ticked = Instant::now();
         let seen = self.unrecorded();
         if !seen.is_empty() && self.with_store(|store| store.change(&[], |_| (Batch { seen: seen.clone(), ..Batch::default() }, ()))).is_some() {
-            let mut heard = lock(&self.shared.heard);
             for (host, at) in seen {
-                if let Some(known) = heard.get_mut(&host) {
+                if let Some(known) = self.shared.part(&host).get_mut(&host) {
                     known.recorded = at;
                 }
             }
@@ -122,9 +121,12 @@ impl Writer {
     }
 
     fn unrecorded(&self) -> Vec<(String, i64)> {
-        let heard = lock(&self.shared.heard);
-        let new = heard.iter().filter(|(_, known)| known.at > known.recorded);
-        new.map(|(host, known)| (host.clone(), known.at)).take(HEARD_MAX).collect()
+        let mut new = Vec::new();
+        for part in &self.shared.heard {
+            let left = HEARD_MAX - new.len();
+            new.extend(lock(part).iter().filter(|(_, known)| known.at > known.recorded).map(|(host, known)| (host.clone(), known.at)).take(left));
+        }
+        new
     }
 
     fn follow(&mut self) {
@@ -184,7 +186,7 @@ impl Writer {
 }
 
 /// What a group of reports makes of what is known of their hosts.
-fn merge(known: HashMap<String, String>, group: &[Waiting]) -> (Batch, Vec<Outcome>) {
+fn merge(known: &HashMap<String, String>, group: &[Waiting]) -> (Batch, Vec<Outcome>) {
     let mut hosts: HashMap<&str, (Told, i64)> = HashMap::new();
     let mut batch = Batch::default();
     let mut outcomes = Vec::new();

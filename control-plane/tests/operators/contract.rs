@@ -22,6 +22,11 @@ fn changes(token: &str) -> Vec<(&'static str, Value)> {
         ("wave/stop", json!({})),
         ("drain", json!({"on": true})),
         ("operators/ban", json!({"name": "ann"})),
+        ("rollout/start", json!({"generation": 7})),
+        ("rollout/pause", json!({})),
+        ("rollout/resume", json!({})),
+        ("rollout/promote", json!({"all": false})),
+        ("rollout/pull", json!({})),
     ]
 }
 
@@ -36,6 +41,7 @@ fn questions() -> Vec<(&'static str, Value)> {
         ("audit/find", json!({"host": "web-1", "since": 0})),
         ("audit/issued", json!({"host": "web-1"})),
         ("audit/export", json!({"limit": 1})),
+        ("hosts/weird", json!({"limit": 5})),
     ]
 }
 
@@ -45,9 +51,10 @@ fn with(asked: &Value, more: &Value) -> Value {
     asked
 }
 
-/// A desk with a token to take back.
+/// A desk with a token to take back and a release to roll out.
 fn desk() -> (Desk, String) {
     let desk = Desk::with_host();
+    desk.publish(&[7]);
     let made = body(&desk.post("tokens/create", &json!({"hosts": "*", "ttl_seconds": 60, "reason": "a test"})));
     (desk, made["name"].as_str().unwrap().to_string())
 }
@@ -74,7 +81,8 @@ fn every_route_asks_and_answers_as_the_document_says() {
     assert_eq!(document["openapi"], "3.1.0");
     let routes = routes(&document);
     let changes = changes(&token).into_iter().map(|(path, asked)| (path, with(&asked, &json!({"reason": "a test"}))));
-    let posts: Vec<_> = questions().into_iter().chain(changes).collect();
+    // A rollout is explained once there is one.
+    let posts: Vec<_> = questions().into_iter().chain(changes).chain([("rollout/explain", json!({"rollout": 1}))]).collect();
     let asked_all: BTreeSet<String> = posts.iter().map(|(path, _)| format!("/v1/operators/{path}")).collect();
     let listed: BTreeSet<String> = routes.iter().filter(|route| route.method == "post").map(|route| route.path.clone()).collect();
     assert_eq!(asked_all, listed, "every route is asked here");
@@ -100,6 +108,7 @@ fn seen(desk: &Desk) -> Value {
         body(&desk.post("hosts/find", &json!({}))),
         body(&desk.get("policy")),
         body(&desk.get("policy/history")),
+        body(&desk.get("rollout"))["rollout"]["number"],
         desk.server.operate(&desk.operator("viewer", "ann"), "/v1/operators/whoami", None).status,
         desk.changes(),
     ])

@@ -1,6 +1,9 @@
 //! A control plane and its first admin.
 
-use crate::rig::{Domain, Reply, Server, eventually};
+use crate::{
+    published::Publisher,
+    rig::{Domain, Reply, Server, eventually},
+};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -29,6 +32,13 @@ impl Desk {
         assert_eq!(desk.server.curl(&desk.domain.host("web-1"), "/v1/credentials/db", &[]).status, 200);
         eventually("the host on record", || body(&desk.post("hosts/find", &json!({})))["total"] == 1);
         desk
+    }
+
+    /// Publishes these generations, and waits until one can be rolled out.
+    pub(crate) fn publish(&self, generations: &[i64]) {
+        Publisher::new(&self.domain).publish(&self.domain, generations);
+        let asked = json!({"generation": generations[0], "reason": "a test", "dry_run": true});
+        eventually("the release is offered", || self.post("rollout/start", &asked).status == 200);
     }
 
     pub(crate) fn admin(&self) -> PathBuf {

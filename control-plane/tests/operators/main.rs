@@ -8,6 +8,8 @@ mod desk;
 mod hostile;
 mod hosts;
 mod policy;
+#[path = "../serve/published.rs"]
+mod published;
 #[path = "../serve/rig.rs"]
 mod rig;
 mod roles;

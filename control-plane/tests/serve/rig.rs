@@ -175,7 +175,12 @@ impl Server {
     }
 
     /// By a command of the caller's making.
-    pub(crate) fn start_as(mut command: Command, domain: &Domain) -> Self {
+    pub(crate) fn start_as(command: Command, domain: &Domain) -> Self {
+        Self::try_start_as(command, domain).expect("pinnaced ended before it listened")
+    }
+
+    /// The same; `None` if it ended before it listened.
+    pub(crate) fn try_start_as(mut command: Command, domain: &Domain) -> Option<Self> {
         let any = "127.0.0.1:0";
         let mut child = command
             .args(["serve", "--listen-hosts", any, "--listen-public", any, "--listen-admin", any, "--listen-operators", any, "--dir"])
@@ -187,11 +192,14 @@ impl Server {
         let mut line = String::new();
         while !line.contains("listening") {
             line.clear();
-            assert_ne!(log.read_line(&mut line).unwrap(), 0, "pinnaced ended before it listened");
+            if log.read_line(&mut line).unwrap() == 0 {
+                let _ = child.wait();
+                return None;
+            }
         }
         let line = json::parse(line.as_bytes()).unwrap();
         let address = |key| line.get(key).and_then(Value::as_str).unwrap().to_string();
-        Self {
+        Some(Self {
             child,
             hosts: address("hosts"),
             public: address("public"),
@@ -199,7 +207,7 @@ impl Server {
             operators: address("operators"),
             ca: domain.path("ca/ca.crt"),
             log,
-        }
+        })
     }
 
     /// curl against the host listener, with a client certificate.
@@ -231,16 +239,20 @@ impl Server {
         self.connect_with(self.tls(identity))
     }
 
+    /// The same with what it is made with; `None` where nobody listens.
+    pub(crate) fn connect_if_there(&self, tls: Arc<ClientConfig>) -> Option<StreamOwned<ClientConnection, TcpStream>> {
+        let stream = TcpStream::connect(&self.hosts).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(8))).ok()?;
+        Some(StreamOwned::new(ClientConnection::new(tls, "cp.example.org".try_into().ok()?).ok()?, stream))
+    }
+
     /// The same without a certificate.
     pub(crate) fn connect_as_nobody(&self) -> StreamOwned<ClientConnection, TcpStream> {
         self.connect_with(Arc::new(self.trusting().with_no_client_auth()))
     }
 
     fn connect_with(&self, tls: Arc<ClientConfig>) -> StreamOwned<ClientConnection, TcpStream> {
-        let connection = ClientConnection::new(tls, "cp.example.org".try_into().unwrap()).unwrap();
-        let stream = TcpStream::connect(&self.hosts).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
-        StreamOwned::new(connection, stream)
+        self.connect_if_there(tls).unwrap()
     }
 
     /// What such a connection is made with.

@@ -13,9 +13,18 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// With root 1 and targets 1 published, and a host that trusts root 1.
+    /// With root 1 and targets 1 published, and a host that trusts root 1; a release goes to every host at once.
     pub(crate) fn new() -> Self {
-        let mut ground = Self::unserved();
+        Self::unserved().published()
+    }
+
+    /// The same where a release reaches hosts by a rollout alone, which goes fast.
+    pub(crate) fn with_rollouts() -> Self {
+        Self::of("rollouts = true\ninterval_seconds = 2\nsoak_intervals = 1").published()
+    }
+
+    fn published(self) -> Self {
+        let mut ground = self;
         ["root-a", "root-b", "targets-a"].iter().for_each(|name| ground.key(name));
         let online = ground.online_key();
         ground.release(&[
@@ -39,9 +48,14 @@ impl Ground {
 
     /// Without keys, without metadata, without a control plane that runs.
     pub(crate) fn unserved() -> Self {
+        Self::of("rollouts = false")
+    }
+
+    fn of(releases: &str) -> Self {
         let ground = Self { rig: Rig::unserved() };
         let settings = ground.rig.path("domain/pinnaced.toml");
         let text = fs::read_to_string(&settings).unwrap().replace("reload_seconds = 2", "reload_seconds = 1");
+        let text = text.replace("rollouts = true", releases).replace("trial_runs = 6", "trial_runs = 0");
         fs::write(&settings, text).unwrap();
         fs::write(ground.rig.path("pass"), PASSPHRASE).unwrap();
         ground

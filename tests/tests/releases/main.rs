@@ -11,6 +11,7 @@ mod mirror;
 mod others;
 mod python;
 mod repository;
+mod rollouts;
 mod room;
 mod sigstore;
 mod token;

@@ -9,9 +9,11 @@ mod model;
 mod openapi;
 mod policy;
 mod role;
+mod rollout;
 mod status;
 mod tokens;
 mod wave;
+mod weird;
 
 pub(super) use wave::current as current_wave;
 
@@ -67,6 +69,14 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         post("/v1/operators/hosts/find", Viewer, "Hosts on record", hosts::find),
         post("/v1/operators/hosts/register", Operator, "Registers a host's key before it comes", hosts::register),
         post("/v1/operators/hosts/change", Operator, "Bans, quarantines, evicts, lifts, approves or labels hosts", hosts::change),
+        post("/v1/operators/hosts/weird", Viewer, "Hosts that are least like the others", weird::find),
+        get("/v1/operators/rollout", Viewer, "How the newest rollout stands, and what is in force", rollout::status),
+        post("/v1/operators/rollout/explain", Viewer, "A rollout's plan and every decision, with what it was made from", rollout::explain),
+        post("/v1/operators/rollout/start", Operator, "Starts the rollout of a generation", rollout::start),
+        post("/v1/operators/rollout/pause", Operator, "Has the newest rollout wait", rollout::pause),
+        post("/v1/operators/rollout/resume", Operator, "Has it go its way again", rollout::resume),
+        post("/v1/operators/rollout/promote", Operator, "Has its next wave come without waiting", rollout::promote),
+        post("/v1/operators/rollout/pull", Operator, "Has every host leave its release", rollout::pull),
         get("/v1/operators/policy", Viewer, "The policy in force", policy::current),
         get("/v1/operators/policy/history", Viewer, "The policies there were", policy::history),
         post("/v1/operators/policy/check", Viewer, "Whether a policy means something", policy::check),
@@ -236,7 +246,7 @@ mod tests {
 
     #[test]
     fn every_change_takes_more_than_a_viewer() {
-        let reads = ["find", "check", "diff", "explain", "test", "issued"];
+        let reads = ["find", "check", "diff", "explain", "test", "issued", "weird"];
         for route in ROUTES.iter().filter(|route| route.method == Method::POST) {
             let reads = reads.iter().any(|word| route.path.ends_with(word));
             assert_eq!(route.role == Role::Viewer, reads, "{}", route.path);

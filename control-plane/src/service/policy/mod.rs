@@ -95,6 +95,11 @@ pub(crate) enum Decision<'a> {
 }
 
 impl Policy {
+    /// How long the credential lives that lives longest.
+    pub(crate) fn lifetime_seconds_max(&self) -> Option<i64> {
+        self.grants.values().map(|grant| grant.lifetime_seconds).max()
+    }
+
     /// Whether the host may have the credential `name`.
     pub(crate) fn decide(&self, host: &HostId, labels: &Labels, name: &str) -> Decision<'_> {
         match self.grants.get(name) {

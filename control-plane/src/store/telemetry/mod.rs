@@ -24,7 +24,7 @@ pub(crate) enum Place {
     /// In this file, which is made if it is not there.
     File(PathBuf),
     /// In the store's own database.
-    Server(tokio_postgres::Config),
+    Server(Box<tokio_postgres::Config>),
 }
 
 /// A host's row.
@@ -142,7 +142,7 @@ impl Place {
     pub(crate) fn of(address: &Address, file: &Path) -> Self {
         match address {
             Address::File(_) => Self::File(file.into()),
-            Address::Server(server) => Self::Server(server.config.clone()),
+            Address::Server(server) => Self::Server(Box::new(server.config.clone())),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod audit;
 mod hosts;
 mod policy;
+mod rollout;
 mod status;
 mod tokens;
 mod wave;
@@ -10,6 +11,7 @@ mod wave;
 pub(crate) use audit::*;
 pub(crate) use hosts::*;
 pub(crate) use policy::*;
+pub(crate) use rollout::*;
 pub(crate) use status::*;
 pub(crate) use tokens::*;
 pub(crate) use wave::*;
