@@ -15,15 +15,20 @@ pub(crate) struct Ground {
 impl Ground {
     /// With root 1 and targets 1 published, and a host that trusts root 1; a release goes to every host at once.
     pub(crate) fn new() -> Self {
-        Self::unserved().published()
+        Self::unserved().begun()
     }
 
     /// The same where a release reaches hosts by a rollout alone, which goes fast.
     pub(crate) fn with_rollouts() -> Self {
-        Self::of("rollouts = true\ninterval_seconds = 2\nsoak_intervals = 1").published()
+        Self::of(("rollouts = true", "rollouts = true\ninterval_seconds = 2\nsoak_intervals = 1")).begun()
     }
 
-    fn published(self) -> Self {
+    /// As [`Ground::new`], with one of the control plane's settings another.
+    pub(crate) fn new_with(setting: &str, value: &str) -> Self {
+        Self::of((setting, value)).begun()
+    }
+
+    fn begun(self) -> Self {
         let mut ground = self;
         ["root-a", "root-b", "targets-a"].iter().for_each(|name| ground.key(name));
         let online = ground.online_key();
@@ -48,14 +53,16 @@ impl Ground {
 
     /// Without keys, without metadata, without a control plane that runs.
     pub(crate) fn unserved() -> Self {
-        Self::of("rollouts = false")
+        Self::of(("", ""))
     }
 
-    fn of(releases: &str) -> Self {
+    fn of((setting, value): (&str, &str)) -> Self {
         let ground = Self { rig: Rig::unserved() };
         let settings = ground.rig.path("domain/pinnaced.toml");
         let text = fs::read_to_string(&settings).unwrap().replace("reload_seconds = 2", "reload_seconds = 1");
-        let text = text.replace("rollouts = true", releases).replace("trial_runs = 6", "trial_runs = 0");
+        let usual = [("rollouts = true", "rollouts = false"), ("trial_runs = 6", "trial_runs = 0"), ("trial_seconds = 3600", "trial_seconds = 0")];
+        let other = usual.into_iter().filter(|(name, _)| *name != setting).chain((!setting.is_empty()).then_some((setting, value)));
+        let text = other.fold(text, |text, (name, value)| text.replace(name, value));
         fs::write(&settings, text).unwrap();
         fs::write(ground.rig.path("pass"), PASSPHRASE).unwrap();
         ground

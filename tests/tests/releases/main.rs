@@ -7,6 +7,7 @@ mod crash;
 mod ground;
 mod host;
 mod liar;
+mod live;
 mod mirror;
 mod others;
 mod python;

@@ -151,6 +151,7 @@ fn rollout(demo: &Demo, fleet: &Fleet, names: &[String], generation: i64) -> Don
     while began.elapsed() < PATIENCE {
         let status = pinnacectl(demo).args(["rollout", "status", "-o", "json"]).output().map_err(|cause| cause.to_string())?;
         let status: Value = serde_json::from_slice(&status.stdout).map_err(|cause| cause.to_string())?;
+        let status = &status["rollout"];
         let decision = status["decision"].as_str().unwrap_or_default().to_owned();
         if decision != said {
             let missed = fleet.counts.missed().len();
