@@ -40,7 +40,11 @@ pub(crate) fn rescue(typed: &Typed, arguments: &[OsString]) -> u8 {
         None => run::run(typed, arguments, true),
     };
     if exit == 0 {
-        count(&site, &failed, succeeded_at);
+        let mut state = State::open(&site.state_dir);
+        // A run in this process still holds the state.
+        if before.is_none() || state.lock().is_ok() {
+            count(&mut state, &failed, succeeded_at);
+        }
         return exit;
     }
     // Where the network or the control plane is at fault, a third try would only be one more for an outage's end to bear.
@@ -69,20 +73,16 @@ fn run_by(site: &Site, typed: &Typed, before: &str) -> u8 {
 }
 
 /// Counts a rescue that succeeded; after two in a row the generation that failed is denied and left.
-fn count(site: &Site, failed: &str, succeeded_at: Option<i64>) {
-    let mut state = State::open(&site.state_dir);
-    if state.lock().is_err() {
-        return;
-    }
+fn count(state: &mut State, failed: &str, succeeded_at: Option<i64>) {
     let mut probation = state.probation();
     let returns = probation.rescued(failed, succeeded_at, now());
     state.save_probation(&probation);
     let Some((_, hash)) = parse_folder(failed).filter(|_| returns) else { return };
-    update::deny(&mut state, hash);
-    let left = Generations::open(&state).and_then(|generations| generations.back());
+    update::deny(state, hash);
+    let left = Generations::open(state).and_then(|generations| generations.back());
     let code = left.map_or_else(|failure: Failure| failure.reason, |_| Reason::RescueSwapped);
     report::keep(
-        &mut state,
+        state,
         Event {
             at: now(),
             code: Reason::Ok.code().to_owned(),
