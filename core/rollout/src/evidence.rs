@@ -14,7 +14,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 /// Pairs that are kept for one host: the earliest.
 pub const PAIRS_MAX: usize = 64;
 /// Pairs of one host that count in the bet on harm everywhere: the earliest.
-pub const PAIRS_EVERYWHERE_MAX: usize = 3;
+pub const PAIRS_EVERYWHERE_MAX: usize = 1;
 
 /// A discordant pair; host, run and crossover name it, so that it counts once however often it is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
