@@ -53,10 +53,16 @@ pub(crate) struct Supervisor {
     verdict: Option<(&'static str, String)>,
 }
 
-/// Begins a candidate's trial, if it is not under way already.
+/// Begins a candidate's trial, if it is not under way already. The control plane may change the terms of one that is: a release in
+/// doubt is tried for longer.
 pub(crate) fn begin(state: &mut State, candidate: &str, terms: Terms) -> Result<Trial, Failure> {
     match state.trial().filter(|trial| trial.candidate == candidate) {
-        Some(trial) => Ok(trial),
+        Some(trial) if trial.terms == terms => Ok(trial),
+        Some(trial) => {
+            let trial = Trial { terms, ..trial };
+            state.save_trial(&trial)?;
+            Ok(trial)
+        }
         None => {
             let trial = Trial::new(candidate, terms, now());
             state.save_trial(&trial)?;
