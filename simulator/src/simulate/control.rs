@@ -3,18 +3,20 @@
 use crate::{
     chance::Chance,
     machine::{Machine, Moment, Said},
-    world::{Tick, World},
+    wallet,
+    world::{Tick, Traits, World},
 };
+use host::update::folder_of;
 use protocol::release::Terms;
 use rollout::{Assigned, Rollout, decision::Decision};
 use std::collections::BTreeMap;
 
+/// How far a clock that is off is off: more than six years slow.
+const CLOCK_OFF: i64 = -200_000_000;
 /// Ticks that a late report takes at most.
 const LATE_MAX: usize = 8;
 /// A credential outlives so many ticks without a delivery.
 pub(crate) const LIFETIME: Tick = 4;
-/// The release's generation, and the one that every host begins with.
-pub(crate) const CANDIDATE: i64 = 2;
 
 /// All of it.
 pub(crate) struct Simulation {
@@ -30,9 +32,18 @@ pub(crate) struct Simulation {
     pub(crate) exposed: Vec<bool>,
     heard: Vec<i64>,
     mail: BTreeMap<Tick, Vec<(usize, Said)>>,
-    folder: String,
+    /// Whether the hosts believe the release.
+    pub(crate) believed: bool,
+    /// Whether every host asks its own clock and credential whether a fetch is due.
+    pub(crate) exact: bool,
+    pub(crate) folder: String,
     terms: Terms,
     interval: i64,
+}
+
+/// How far a host's clock is off.
+fn clock_offset(traits: Traits) -> i64 {
+    if traits.clock_off { CLOCK_OFF } else { 0 }
 }
 
 impl Simulation {
@@ -40,7 +51,7 @@ impl Simulation {
     pub(crate) fn new(world: World, machines: Vec<Machine>, rollout: Rollout, seed: u64) -> Self {
         let terms = rollout.plan().terms();
         let release = terms.releases.first().cloned().unwrap_or_default();
-        let (folder, interval, trial) = (format!("{CANDIDATE}-{release}"), terms.interval_seconds, terms.trial);
+        let (folder, interval, trial) = (folder_of(terms.generation, &release), terms.interval_seconds, terms.trial);
         Self {
             world,
             exposed: vec![false; machines.len()],
@@ -52,10 +63,26 @@ impl Simulation {
             chance: Chance::new(seed),
             wave_began: Vec::new(),
             mail: BTreeMap::new(),
+            believed: true,
+            exact: false,
             folder,
             terms: trial,
             interval,
         }
+    }
+
+    /// The next release's rollout, over the same hosts.
+    pub(crate) fn start(&mut self, rollout: Rollout) {
+        let terms = rollout.plan().terms();
+        self.folder = folder_of(terms.generation, terms.releases.first().map_or("", String::as_str));
+        self.rollout = rollout;
+        self.exposed.fill(false);
+        self.machines.iter_mut().for_each(Machine::settle);
+    }
+
+    /// What a host's own clock says.
+    pub(crate) fn own_now(&self, machine: &Machine) -> i64 {
+        self.now() + clock_offset(machine.traits)
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -92,21 +119,28 @@ impl Simulation {
     }
 
     fn run_host(&mut self, place: usize) {
-        let moment = Moment { world: &self.world, tick: self.tick, now: i64::from(self.tick) * self.interval };
+        let (now, generation) = (self.now(), self.rollout.plan().terms().generation);
         let Some(machine) = self.machines.get_mut(place) else { return };
+        let own_now = now + clock_offset(machine.traits);
+        let moment = Moment { world: &self.world, tick: self.tick, now: own_now, generation };
         let reaches = self.world.reaches(machine.traits.site, self.tick);
         if reaches {
             match self.rollout.assign_place(place) {
-                Assigned::Candidate => machine.begin(&self.folder, self.terms, &moment),
+                Assigned::Candidate if self.believed => machine.begin(&self.folder, self.terms, &moment),
                 Assigned::Pulled if machine.trial.is_some() || machine.committed => machine.leave(),
-                Assigned::Pulled | Assigned::Control | Assigned::HeldBack => {}
+                _ => {}
             }
             if machine.trial.is_some() || machine.committed {
                 self.exposed[place] = true;
             }
         }
         let name = self.rollout.plan().places().get(place).map_or("", |place| place.host.as_str());
-        let Some(said) = machine.run(name, &moment, &mut self.chance) else { return };
+        let is_due = !self.exact || machine.power_cut || wallet::is_due(machine.held.as_deref(), name, own_now);
+        let said = if is_due { machine.run(name, &moment, &mut self.chance) } else { (!machine.dead).then(Said::default) };
+        if self.exact && machine.delivered_at == self.tick {
+            wallet::fill(machine, name, now, own_now);
+        }
+        let Some(said) = said else { return };
         let site = machine.traits.site;
         if !reaches {
             self.keep(place, said, 1);

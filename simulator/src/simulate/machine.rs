@@ -4,7 +4,10 @@ use crate::{
     chance::Chance,
     world::{Harm, Tick, Traits, World},
 };
-use host::trial::{Probation, REPEATS, Side, Trial, Verdict, judge};
+use host::{
+    due::Held,
+    trial::{Probation, REPEATS, Side, Trial, Verdict, judge},
+};
 use protocol::{
     release::Terms,
     trial::{Crossover, Pair},
@@ -26,7 +29,15 @@ pub(crate) struct Machine {
     pub(crate) dead: bool,
     /// Whether the candidate ever failed or killed it.
     pub(crate) harmed: bool,
+    /// The generation in charge, and the one before.
+    pub(crate) generation: i64,
+    before: i64,
+    /// When a credential was last delivered.
     pub(crate) delivered_at: Tick,
+    /// What is in place, where a simulation is exact.
+    pub(crate) held: Option<Box<Held>>,
+    /// Whether the power goes in the next run, after it has begun.
+    pub(crate) power_cut: bool,
     came_at: Tick,
     attempts: u32,
     probation: Option<Box<Probation>>,
@@ -46,11 +57,13 @@ pub(crate) struct Moment<'a> {
     pub(crate) tick: Tick,
     /// The host's own seconds.
     pub(crate) now: i64,
+    /// The release's generation.
+    pub(crate) generation: i64,
 }
 
 impl Machine {
     pub(crate) fn new(traits: Traits, harm: Harm, current_harm: Harm) -> Self {
-        Self { traits, harm, current_harm, ..Self::default() }
+        Self { traits, harm, current_harm, generation: 1, before: 1, ..Self::default() }
     }
 
     /// Takes a release that it has verified, and begins its trial.
@@ -67,12 +80,24 @@ impl Machine {
 
     /// Leaves a release for what was there before.
     pub(crate) fn leave(&mut self) {
+        if self.committed {
+            self.generation = self.before;
+        }
         (self.trial, self.committed, self.denied) = (None, false, true);
+    }
+
+    /// What it runs is the current generation for whatever comes next.
+    pub(crate) fn settle(&mut self) {
+        (self.trial, self.committed, self.denied, self.attempts, self.probation) = (None, false, false, 0, None);
+        self.harm = Harm::None;
     }
 
     /// One run of the timer; `None` from a host that is no more.
     pub(crate) fn run(&mut self, name: &str, moment: &Moment<'_>, chance: &mut Chance) -> Option<Said> {
         if self.dead {
+            return None;
+        }
+        if self.trial.is_none() && std::mem::take(&mut self.power_cut) {
             return None;
         }
         let mut said = Said::default();
@@ -89,7 +114,13 @@ impl Machine {
     }
 
     fn try_candidate(&mut self, name: &str, mut trial: Box<Trial>, said: &mut Said, moment: &Moment<'_>, chance: &mut Chance) {
-        if !trial.begin(moment.now) {
+        let begun = trial.begin(moment.now);
+        if std::mem::take(&mut self.power_cut) {
+            // What was on the disk when the power went is what the next run finds.
+            self.trial = Trial::from_json(trial.to_json().as_bytes()).map(Box::new);
+            return;
+        }
+        if !begun {
             self.denied = true;
             said.fit = Some(false);
             return;
@@ -119,7 +150,10 @@ impl Machine {
         trial.rehearsed = true;
         match trial.verdict(moment.now) {
             Verdict::Open | Verdict::Rehearse => self.trial = Some(trial),
-            Verdict::Commit => (self.committed, said.fit) = (true, Some(true)),
+            Verdict::Commit => {
+                (self.committed, said.fit) = (true, Some(true));
+                (self.before, self.generation) = (self.generation, moment.generation);
+            }
             Verdict::Unfit => (self.denied, said.fit) = (true, Some(false)),
         }
     }

@@ -9,7 +9,10 @@ mod chance;
 mod control;
 mod fleet;
 mod machine;
+mod signed;
+mod story;
 mod table;
+mod wallet;
 mod world;
 
 use clap::Parser;
@@ -18,6 +21,11 @@ use std::{path::PathBuf, process::ExitCode};
 /// A fleet, its control plane and its releases on virtual time.
 #[derive(Parser)]
 struct Arguments {
+    /// Scenarios to play.
+    scenarios: Vec<PathBuf>,
+    /// Write what comes of them beside them, as expected from then on.
+    #[arg(long)]
+    bless: bool,
     /// Every case and every policy, many runs of each.
     #[arg(long)]
     table: bool,
@@ -37,13 +45,23 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let sizes = table::Sizes { good: arguments.good, bad: arguments.bad };
-    let done = table::run(sizes, arguments.only.as_deref(), arguments.page.as_deref());
-    done.map_or_else(
+    run(&arguments).map_or_else(
         |because| {
             eprintln!("pinnace-simulate: {because}");
             ExitCode::FAILURE
         },
         |()| ExitCode::SUCCESS,
     )
+}
+
+fn run(arguments: &Arguments) -> Result<(), String> {
+    if arguments.table {
+        let sizes = table::Sizes { good: arguments.good, bad: arguments.bad };
+        return table::run(sizes, arguments.only.as_deref(), arguments.page.as_deref());
+    }
+    let mut as_expected = true;
+    for path in &arguments.scenarios {
+        as_expected &= story::play_file(path, arguments.bless)?;
+    }
+    if as_expected { Ok(()) } else { Err("not every scenario ends as it should".to_owned()) }
 }
