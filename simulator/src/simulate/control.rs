@@ -145,12 +145,12 @@ impl Simulation {
         if !reaches {
             self.keep(place, said, 1);
         } else if self.world.lost.is_none_or(|(lossy, part)| lossy != site || !self.chance.millionths(part)) {
-            self.send(place, said);
+            self.send(place, &said);
         }
     }
 
     /// Now, or late, or twice.
-    fn send(&mut self, place: usize, said: Said) {
+    fn send(&mut self, place: usize, said: &Said) {
         if self.chance.millionths(self.world.late) {
             let later = 1 + self.chance.below(LATE_MAX);
             self.mail.entry(self.tick + u32::try_from(later).unwrap_or(1)).or_default().push((place, said.clone()));
@@ -158,7 +158,7 @@ impl Simulation {
                 return;
             }
         }
-        self.receive(place, &said);
+        self.receive(place, said);
     }
 
     /// The outbox keeps what says something until the next run.

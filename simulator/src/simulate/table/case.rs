@@ -12,6 +12,7 @@ use rollout::{
     plan::{Plan, Terms},
     survey::Survey,
 };
+use std::ops::Range;
 
 /// Seconds between two runs of a host.
 pub(crate) const INTERVAL: i64 = 900;
@@ -46,7 +47,7 @@ const SMALL_GROUPS: usize = 3;
 const FORTY: (&str, &str, usize) = ("arch", "riscv64", 40);
 
 pub(crate) const LARGE: usize = 45_000;
-pub(crate) const SMALL: usize = 3_000;
+pub(crate) const SMALL: usize = 2_000;
 const WHOLE: Tick = 2 * DAY;
 
 /// A harmless release under everything that happens around it.
@@ -60,7 +61,7 @@ pub(crate) fn good() -> Vec<Case> {
         case("drifting clocks", |_| World { drift: 2_000, ..World::default() }),
         case("30 % telemetry loss at one site", |chance| World { lost: Some((chance.below(SITES), 300_000)), ..World::default() }),
         case("duplicate and late reports", |_| World { late: 200_000, ..World::default() }),
-        case("CA expires mid-rollout", |_| World { outages: vec![40..46], ..World::default() }),
+        case("CA expires mid-rollout", |_| World { outages: vec![from(40, 6)], ..World::default() }),
         Case { current_harm: Harm::Fails(300_000), ..case("a bad current", |_| World::default()) },
     ]
 }
@@ -85,8 +86,12 @@ pub(crate) fn bad() -> Vec<Case> {
     ]
 }
 
-fn after(chance: &mut Chance, within: usize, ticks: Tick) -> std::ops::Range<Tick> {
+fn after(chance: &mut Chance, within: usize, ticks: Tick) -> Range<Tick> {
     let begin = Tick::try_from(chance.below(within)).unwrap_or(0);
+    from(begin, ticks)
+}
+
+fn from(begin: Tick, ticks: Tick) -> Range<Tick> {
     begin..begin + ticks
 }
 
