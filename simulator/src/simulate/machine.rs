@@ -202,3 +202,12 @@ fn other(side: Side) -> Side {
         Side::Current => Side::Candidate,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_host_and_the_fleet_bet_alike() {
+        assert_eq!(host::trial::STAKES, rollout::wealth::STAKES);
+        assert_eq!(host::trial::UNFIT_WEALTH.to_bits(), rollout::wealth::OF_HOST_MAX.to_bits());
+    }
+}
