@@ -56,7 +56,7 @@ fn a_chain_is_made_again_from_its_stored_form_and_shows_whatever_was_done_to_it(
         twice.insert(index, steps[index].clone());
         assert!(check(&plan, &twice).is_err());
     }
-    let mut forged = steps.clone();
+    let mut forged = steps;
     forged.last_mut().unwrap().inputs.pairs.clear();
     forged.iter_mut().for_each(|step| step.inputs.pairs.retain(|(_, pair)| !pair.bad));
     assert!(matches!(check(&plan, &forged), Err(Broken::Decision { .. })));
@@ -77,11 +77,7 @@ fn after_the_end_only_a_person_decides_and_only_to_pull() {
     assert_eq!(check(&plan, &first), Ok(()));
     let word = Word { who: "ann".into(), why: "it is worse after all".into() };
     let mut pulled = first.clone();
-    pulled.push(next(
-        &first,
-        Decision::Pull(PullReason::Wanted(word.clone())),
-        rollout::decide::Progress { wish: Wish::Pull(word), ..progress.clone() },
-    ));
+    pulled.push(next(&first, Decision::Pull(PullReason::Wanted(word.clone())), rollout::decide::Progress { wish: Wish::Pull(word), ..progress }));
     assert_eq!(check(&plan, &pulled), Ok(()));
     pulled.push(next(&pulled, Decision::Done { trials: 0 }, progress.clone()));
     assert_eq!(check(&plan, &pulled), Err(Broken::AfterTheEnd { step: 4 }));
