@@ -56,12 +56,12 @@ pub(crate) fn good() -> Vec<Case> {
     vec![
         case("quiet", |_| World::default()),
         case("control-plane outage", |chance| World { outages: vec![after(chance, 60, 8)], ..World::default() }),
-        case("outage at wave start", |_| World { outages: vec![0..9, 33..37], ..World::default() }),
+        case("outage at wave start", |_| World { outages: vec![from(1, 8), from(33, 8)], ..World::default() }),
         case("one site down", |chance| World { site_outages: vec![(chance.below(SITES), after(chance, 60, 16))], ..World::default() }),
         case("drifting clocks", |_| World { drift: 2_000, ..World::default() }),
         case("30 % telemetry loss at one site", |chance| World { lost: Some((chance.below(SITES), 300_000)), ..World::default() }),
         case("duplicate and late reports", |_| World { late: 200_000, ..World::default() }),
-        case("CA expires mid-rollout", |_| World { outages: vec![from(40, 6)], ..World::default() }),
+        case("CA expires mid-rollout", |_| World { site_outages: (0..SITES).map(|site| (site, from(40, 6))).collect(), ..World::default() }),
         Case { current_harm: Harm::Fails(300_000), ..case("a bad current", |_| World::default()) },
     ]
 }

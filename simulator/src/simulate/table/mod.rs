@@ -37,6 +37,8 @@ pub(crate) struct Row {
     pub(crate) done: u64,
     /// Runs that end with ours held for doubt.
     pub(crate) held: u64,
+    /// Runs in which ours was ever held for doubt.
+    pub(crate) doubted: u64,
     /// Hosts that missed a credential under ours, in all runs.
     pub(crate) missed: usize,
 }
@@ -69,7 +71,15 @@ fn tally(case: Case, runs: u64) -> Row {
     let started = Instant::now();
     let survey = fleet::survey(&case.population());
     let next = AtomicU64::new(0);
-    let row = Mutex::new(Row { policies: (0..=policy::NAMES.len()).map(|_| Tally::default()).collect(), case, runs, done: 0, held: 0, missed: 0 });
+    let row = Mutex::new(Row {
+        policies: (0..=policy::NAMES.len()).map(|_| Tally::default()).collect(),
+        case,
+        runs,
+        done: 0,
+        held: 0,
+        doubted: 0,
+        missed: 0,
+    });
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
         for _ in 0..threads {
@@ -99,6 +109,7 @@ impl Row {
     fn add(&mut self, outcome: Outcome) {
         self.done += u64::from(outcome.done);
         self.held += u64::from(outcome.held);
+        self.doubted += u64::from(outcome.doubted);
         self.missed += outcome.missed;
         for (tally, pulled) in self.policies.iter_mut().zip(outcome.pulled) {
             let Some(Pulled { tick, exposed, harmed, missed, named }) = pulled else { continue };

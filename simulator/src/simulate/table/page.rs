@@ -58,9 +58,13 @@ fn good_part(text: &mut String, rows: &[Row], sizes: Sizes) {
         let (low, high) = numbers::interval(row.policies.first().map_or(0, |tally| tally.pulled), row.runs);
         let _ = write!(text, " {:.2} to {:.2} % |", low * 100.0, high * 100.0);
     }
-    let _ = write!(text, " |\n| Pinnace's that reached every host within the time |");
-    for row in rows {
-        let _ = write!(text, " {} |", share(row.done, row.runs));
+    let counts: [(&str, fn(&Row) -> u64); 2] = [
+        ("Pinnace's that were held for doubt for a while", |row| row.doubted),
+        ("Pinnace's that reached every host within the time", |row| row.done),
+    ];
+    for (name, count) in counts {
+        let shares: Vec<String> = rows.iter().map(|row| share(count(row), row.runs)).collect();
+        let _ = write!(text, " |\n| {name} | {} |", shares.join(" | "));
     }
     let _ = writeln!(text, " |");
 }

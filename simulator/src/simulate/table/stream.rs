@@ -27,8 +27,9 @@ pub(crate) struct Outcome {
     pub(crate) pulled: Vec<Option<Pulled>>,
     /// Whether our rollout reached every host.
     pub(crate) done: bool,
-    /// Whether it is held for doubt.
+    /// Whether it is held for doubt at the end, and whether it ever was.
     pub(crate) held: bool,
+    pub(crate) doubted: bool,
     /// Hosts that ever missed a credential under ours.
     pub(crate) missed: usize,
 }
@@ -74,8 +75,9 @@ pub(crate) fn follow(mut simulation: Simulation, ticks: Tick, seed: u64) -> Outc
         }
     }
     let done = simulation.decisions.last().is_some_and(|(_, last)| matches!(last, Decision::Done { .. }));
-    let held = matches!(simulation.decisions.last(), Some((_, Decision::Hold(HoldReason::Doubt(_)))));
-    Outcome { pulled, done, held, missed: missed(&simulation) }
+    let is_doubt = |(_, decision): &(Tick, Decision)| matches!(decision, Decision::Hold(HoldReason::Doubt(_)));
+    let (held, doubted) = (simulation.decisions.last().is_some_and(is_doubt), simulation.decisions.iter().any(is_doubt));
+    Outcome { pulled, done, held, doubted, missed: missed(&simulation) }
 }
 
 /// The waves' begins: ours while it goes on, and after its pull by the clock, for the policies that are still blind.
