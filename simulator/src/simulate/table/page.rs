@@ -58,15 +58,13 @@ fn good_part(text: &mut String, rows: &[Row], sizes: Sizes) {
         let (low, high) = numbers::interval(row.policies.first().map_or(0, |tally| tally.pulled), row.runs);
         let _ = write!(text, " {:.2} to {:.2} % |", low * 100.0, high * 100.0);
     }
-    let counts: [(&str, fn(&Row) -> u64); 2] = [
-        ("Pinnace's that were held for doubt for a while", |row| row.doubted),
-        ("Pinnace's that reached every host within the time", |row| row.done),
-    ];
-    for (name, count) in counts {
-        let shares: Vec<String> = rows.iter().map(|row| share(count(row), row.runs)).collect();
-        let _ = write!(text, " |\n| {name} | {} |", shares.join(" | "));
-    }
     let _ = writeln!(text, " |");
+    shares(text, "Pinnace's that were held for doubt for a while", rows.iter().map(|row| share(row.doubted, row.runs)));
+    shares(text, "Pinnace's that reached every host within the time", rows.iter().map(|row| share(row.done, row.runs)));
+}
+
+fn shares(text: &mut String, name: &str, shares: impl Iterator<Item = String>) {
+    let _ = writeln!(text, "| {name} | {} | |", shares.collect::<Vec<_>>().join(" | "));
 }
 
 fn bad_part(text: &mut String, row: &Row) {
