@@ -27,7 +27,7 @@ pub(crate) struct Case {
     pub(crate) ticks: Tick,
     /// The stratum that is harmed, if it is one.
     pub(crate) stratum: Option<&'static str>,
-    harm: Harm,
+    pub(crate) harm: Harm,
     current_harm: Harm,
     world: fn(&mut Chance) -> World,
 }
@@ -102,6 +102,13 @@ impl Case {
             if self.hosts == LARGE { GROUPS.iter().chain([&FORTY]).collect() } else { GROUPS.iter().rev().take(SMALL_GROUPS).collect() };
         let groups = groups.into_iter().map(|(fact, value, hosts)| Group::new(fact, value, *hosts)).collect();
         Population { hosts: self.hosts, seed: 1, groups, flaky_permille: 10, clock_off_permille: 30 }
+    }
+
+    /// How many hosts the harmed stratum has.
+    pub(crate) fn stratum_hosts(&self) -> Option<usize> {
+        let population = self.population();
+        let group = population.groups.iter().find(|group| Some(format!("{}={}", group.fact, group.value).as_str()) == self.stratum);
+        group.map(|group| group.hosts)
     }
 
     /// One run, drawn by its seed.

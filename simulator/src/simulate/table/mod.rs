@@ -5,6 +5,7 @@ mod numbers;
 mod page;
 mod policy;
 mod stream;
+mod target;
 
 use crate::fleet;
 use case::Case;
@@ -64,7 +65,9 @@ pub(crate) fn run(sizes: Sizes, only: Option<&str>, page: Option<&Path>) -> Resu
     let text = page::text(&good, &bad, sizes);
     println!("{text}");
     eprintln!("{:.0} s", started.elapsed().as_secs_f32());
-    page.map_or(Ok(()), |page| page::write(page, &text))
+    page.map_or(Ok(()), |page| page::write(page, &text))?;
+    let unmet = target::unmet(&good, &bad);
+    if unmet.is_empty() { Ok(()) } else { Err(format!("not what the table must show: {}", unmet.join("; "))) }
 }
 
 fn tally(case: Case, runs: u64) -> Row {

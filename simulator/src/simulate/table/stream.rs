@@ -30,7 +30,7 @@ pub(crate) struct Outcome {
     /// Whether it is held for doubt at the end, and whether it ever was.
     pub(crate) held: bool,
     pub(crate) doubted: bool,
-    /// Hosts that ever missed a credential under ours.
+    /// Hosts that missed a credential under ours, until its pull or the end.
     pub(crate) missed: usize,
 }
 
@@ -77,7 +77,8 @@ pub(crate) fn follow(mut simulation: Simulation, ticks: Tick, seed: u64) -> Outc
     let done = simulation.decisions.last().is_some_and(|(_, last)| matches!(last, Decision::Done { .. }));
     let is_doubt = |(_, decision): &(Tick, Decision)| matches!(decision, Decision::Hold(HoldReason::Doubt(_)));
     let (held, doubted) = (simulation.decisions.last().is_some_and(is_doubt), simulation.decisions.iter().any(is_doubt));
-    Outcome { pulled, done, held, doubted, missed: missed(&simulation) }
+    let missed = pulled.first().and_then(Option::as_ref).map_or_else(|| missed(&simulation), |ours| ours.missed);
+    Outcome { pulled, done, held, doubted, missed }
 }
 
 /// The waves' begins: ours while it goes on, and after its pull by the clock, for the policies that are still blind.
