@@ -53,14 +53,13 @@ pub(crate) struct Supervisor {
     verdict: Option<(&'static str, String)>,
 }
 
-/// Begins a candidate's trial, if it is not under way already. The control plane may change the terms of one that is: a release in
-/// doubt is tried for longer.
+/// Begins a candidate's trial; one that is under way follows its terms.
 pub(crate) fn begin(state: &mut State, candidate: &str, terms: Terms) -> Result<Trial, Failure> {
     match state.trial().filter(|trial| trial.candidate == candidate) {
-        Some(trial) if trial.terms == terms => Ok(trial),
-        Some(trial) => {
-            let trial = Trial { terms, ..trial };
-            state.save_trial(&trial)?;
+        Some(mut trial) => {
+            if trial.follow(terms) {
+                state.save_trial(&trial)?;
+            }
             Ok(trial)
         }
         None => {

@@ -69,7 +69,9 @@ impl Machine {
     /// Takes a release that it has verified, and begins its trial.
     pub(crate) fn begin(&mut self, folder: &str, terms: Terms, moment: &Moment<'_>) {
         match &mut self.trial {
-            Some(trial) => trial.terms = terms,
+            Some(trial) => {
+                trial.follow(terms);
+            }
             None if self.denied || self.committed => {}
             None => {
                 self.trial = Some(Box::new(Trial::new(folder, terms, moment.now)));
