@@ -235,10 +235,12 @@ impl Rollout {
         (self.standing.as_ref() != Some(&decision)).then_some(decision)
     }
 
-    /// Lets a stored decision take effect; once more does nothing.
+    /// Lets a stored decision take effect; once more does nothing. What is done can still be pulled, and what was pulled is over.
     pub fn apply(&mut self, decision: Decision, now: i64) {
-        if self.has_ended() {
-            return;
+        match (&self.standing, &decision) {
+            (Some(Decision::Pull(_)), _) => return,
+            (Some(Decision::Done { .. }), other) if !matches!(other, Decision::Pull(_)) => return,
+            _ => {}
         }
         if let Decision::Advance { wave, .. } = decision {
             if wave < self.progress.out {

@@ -27,7 +27,7 @@ fn chain() -> (Plan, Vec<Step>) {
         let new = rollout.evidence().pairs().filter(|(host, pair)| pairs.insert((*host, *pair))).collect();
         let inputs = Inputs { progress: rollout.progress().clone(), pairs: new, silences: rollout.evidence().silences()[silences..].to_vec() };
         silences = rollout.evidence().silences().len();
-        let parent = steps.len() as i64;
+        let parent = steps.last().map_or(0, |last: &Step| last.number);
         steps.push(Step { number: parent + 1, parent, at: now, decision: decision.clone(), inputs });
         rollout.apply(decision, now);
         if rollout.has_ended() {
@@ -50,7 +50,7 @@ fn a_chain_is_made_again_from_its_stored_form_and_shows_whatever_was_done_to_it(
         let mut less = steps.clone();
         less.remove(index);
         if index + 1 < steps.len() {
-            assert_eq!(check(&plan, &less), Err(Broken::Order { expected: index as i64 + 1 }));
+            assert_eq!(check(&plan, &less), Err(Broken::Order { expected: steps[index].number }));
         }
         let mut twice = steps.clone();
         twice.insert(index, steps[index].clone());
@@ -70,14 +70,16 @@ fn after_the_end_only_a_person_decides_and_only_to_pull() {
     progress.out = plan.terms().waves.len();
     progress.wish = Wish::Promote(progress.out);
     let next = |steps: &[Step], decision, progress| {
-        let parent = steps.len() as i64;
+        let parent = steps.last().map_or(0, |last: &Step| last.number);
         Step { number: parent + 1, parent, at: 7, decision, inputs: Inputs { progress, ..Inputs::default() } }
     };
     first.push(next(&first, Decision::Done { trials: 0 }, progress.clone()));
     assert_eq!(check(&plan, &first), Ok(()));
     let word = Word { who: "ann".into(), why: "it is worse after all".into() };
     let mut pulled = first.clone();
-    pulled.push(next(&first, Decision::Pull(PullReason::Wanted(word.clone())), rollout::decide::Progress { wish: Wish::Pull(word), ..progress }));
+    let mut wanted = progress.clone();
+    wanted.wish = Wish::Pull(word.clone());
+    pulled.push(next(&first, Decision::Pull(PullReason::Wanted(word)), wanted));
     assert_eq!(check(&plan, &pulled), Ok(()));
     pulled.push(next(&pulled, Decision::Done { trials: 0 }, progress.clone()));
     assert_eq!(check(&plan, &pulled), Err(Broken::AfterTheEnd { step: 4 }));

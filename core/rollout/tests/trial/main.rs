@@ -1,5 +1,5 @@
 //! What a rollout promises, shown on whole rollouts.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "tests")]
 
 mod chain;
 mod fair;

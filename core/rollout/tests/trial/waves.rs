@@ -33,6 +33,10 @@ fn a_good_release_reaches_every_host_wave_by_wave() {
     assert!(matches!(rollout.standing(), Some(Decision::Done { trials: 1956 })), "{:?}", rollout.standing());
     assert_eq!(candidates(&rollout).len(), 2000);
     assert_eq!(rollout.assign("a host that came later"), Assigned::Candidate);
+    rollout.apply(Decision::Hold(HoldReason::Paused(word())), 0);
+    assert_eq!(rollout.assign("host-1"), Assigned::Candidate, "done is done");
+    rollout.apply(Decision::Pull(PullReason::Wanted(word())), 0);
+    assert_eq!(rollout.assign("host-1"), Assigned::Pulled, "but can be pulled");
 }
 
 #[test]
