@@ -10,6 +10,7 @@ mod load;
 mod postgres;
 mod server;
 mod shell;
+mod simulate;
 mod test;
 
 use std::{env, process::ExitCode};
@@ -24,6 +25,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   size    the stamped clients' sizes and crate count against their limits
   bench   [client|server|verify]: client, server and verification beside their peers
   load    [--hosts N] [--within SECONDS]: a fleet that comes back all at once
+  simulate  [--bless] [SCENARIO ...] | --table: a fleet and its releases on virtual time
   fuzz    [SECONDS] [--runs N] [TARGET ...]: fuzz targets, all of them if none is named, each beginning with its corpus
   layers  who imports whom, and which crates the client is made of";
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         "size" => dist::size(),
         "bench" => bench::run(&env::args().skip(2).collect::<Vec<_>>()),
         "load" => load::run(&env::args().skip(2).collect::<Vec<_>>()),
+        "simulate" => simulate::run(&env::args().skip(2).collect::<Vec<_>>()),
         "fuzz" => fuzz::run(&env::args().skip(2).collect::<Vec<_>>()),
         "layers" => layers::run(),
         _ => Err(USAGE.to_owned()),

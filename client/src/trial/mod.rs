@@ -53,10 +53,15 @@ pub(crate) struct Supervisor {
     verdict: Option<(&'static str, String)>,
 }
 
-/// Begins a candidate's trial, if it is not under way already.
+/// Begins a candidate's trial; one that is under way follows its terms.
 pub(crate) fn begin(state: &mut State, candidate: &str, terms: Terms) -> Result<Trial, Failure> {
     match state.trial().filter(|trial| trial.candidate == candidate) {
-        Some(trial) => Ok(trial),
+        Some(mut trial) => {
+            if trial.follow(terms) {
+                state.save_trial(&trial)?;
+            }
+            Ok(trial)
+        }
         None => {
             let trial = Trial::new(candidate, terms, now());
             state.save_trial(&trial)?;

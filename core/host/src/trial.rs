@@ -74,6 +74,11 @@ impl Trial {
         Self { candidate, terms, started_at: now, run: 0, tries_left: TRIES, clean: 0, bad: 0, good: 0, rehearsed: false }
     }
 
+    /// Follows the terms as the control plane gives them now, and says whether they are others: a release in doubt is tried for longer.
+    pub fn follow(&mut self, terms: Terms) -> bool {
+        core::mem::replace(&mut self.terms, terms) != terms
+    }
+
     /// The candidate's hash.
     #[must_use]
     pub fn hash(&self) -> &str {
@@ -260,6 +265,18 @@ mod tests {
         assert_eq!(trial.verdict(1_100), Verdict::Commit);
         (1..4).for_each(|crossover| repeated.take(Pair::Clean, crossover));
         assert_eq!(repeated.verdict(9_999), Verdict::Open, "dry runs are no runs");
+    }
+
+    #[test]
+    fn a_trial_under_way_follows_its_terms() {
+        let mut trial = trial();
+        (0..3).for_each(|_| trial.take(Pair::Clean, 0));
+        trial.rehearsed = true;
+        let usual = trial.terms;
+        assert!(trial.follow(Terms { runs: 1000, ..usual }));
+        assert_eq!(trial.verdict(1_100), Verdict::Open, "there is doubt");
+        assert!(trial.follow(usual) && !trial.follow(usual));
+        assert_eq!(trial.verdict(1_100), Verdict::Commit, "it has gone, and what was seen counts");
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub struct Breach {
     pub bet: Bet,
     /// The one that is worth most.
     pub source: Source,
-    /// All pairs that count everywhere.
+    /// The first pairs of all hosts.
     pub everywhere: Count,
     /// The strata whose evidence is worth most, first the most.
     pub strata: Vec<Suspect>,
@@ -296,11 +296,12 @@ impl Display for HoldReason {
 impl Display for Breach {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Count { bad, good } = self.everywhere;
-        match self.strata.first() {
-            Some(first) => write!(out, "in stratum {first}")?,
-            None => write!(out, "in no stratum more than in others")?,
+        match (self.source, self.strata.first()) {
+            (Source::Diffuse, Some(first)) => write!(out, "everywhere, most in stratum {first}")?,
+            (_, Some(first)) => write!(out, "in stratum {first}")?,
+            (_, None) => write!(out, "in no stratum more than in others")?,
         }
-        write!(out, "; everywhere {bad} bad and {good} good pairs; evidence {}, by {}", self.bet.all, self.source.word())
+        write!(out, "; of all hosts' first pairs {bad} bad and {good} good; evidence {}, by {}", self.bet.all, self.source.word())
     }
 }
 

@@ -13,8 +13,9 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 /// Pairs that are kept for one host: the earliest.
 pub const PAIRS_MAX: usize = 64;
-/// Pairs of one host that count in the bet on harm everywhere: the earliest.
-pub const PAIRS_EVERYWHERE_MAX: usize = 3;
+/// Pairs of one host that count in the bet on harm everywhere: the first. A host that is disturbed all the time says as much as any
+/// other, and a harm that is small and everywhere shows on many hosts once.
+pub const PAIRS_EVERYWHERE_MAX: usize = 1;
 
 /// A discordant pair; host, run and crossover name it, so that it counts once however often it is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +84,7 @@ pub struct Evidence {
 pub struct Bet {
     /// On harm to one kind of host: the mean over strata of the product over their hosts.
     pub concentrated: Wealth,
-    /// On a small harm everywhere: all pairs together, at most three of a host.
+    /// On a small harm everywhere: the first pairs of all hosts together.
     pub diffuse: Wealth,
     /// On silence: the mean over strata and ratios.
     pub silence: Wealth,

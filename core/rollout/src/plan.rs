@@ -46,7 +46,7 @@ pub struct Terms {
 }
 
 impl Terms {
-    /// The usual terms: a canary of 1 %, then 5, 25 and 98 %.
+    /// The usual terms: a canary of 0.8 %, and with those added for their facts under 1 %, then 5, 25 and 98 %.
     #[must_use]
     pub fn usual(id: &str, number: i64, generation: i64, release: &str, interval_seconds: i64) -> Self {
         let wave = |(name, share_permille, runs): (&str, u32, i64)| Wave {
@@ -62,8 +62,8 @@ impl Terms {
             releases: [release.to_string()].into(),
             interval_seconds,
             trial: Trial { runs: TRIAL_RUNS, seconds: interval_seconds.saturating_mul(TRIAL_INTERVALS) },
-            waves: [("canary", 10, 32), ("early", 50, 28), ("quarter", 250, 28), ("most", 980, 28)].map(wave).into(),
-            harmed_hosts_max: 15,
+            waves: [("canary", 8, 32), ("early", 50, 28), ("quarter", 250, 28), ("most", 980, 28)].map(wave).into(),
+            harmed_hosts_max: 20,
         }
     }
 }
@@ -71,7 +71,7 @@ impl Terms {
 /// Clean runs of a trial; the candidate goes first in every other run.
 const TRIAL_RUNS: i64 = 10;
 /// Intervals that a trial takes at least: what shows after a dozen runs shows in a trial.
-const TRIAL_INTERVALS: i64 = 20;
+const TRIAL_INTERVALS: i64 = 28;
 
 /// A host's place in a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,14 +5,20 @@
 
 use crate::{
     decide::{Progress, Wish, decide},
-    decision::Decision,
+    decision::{Decision, HoldReason},
     evidence::{Discordant, Evidence},
     plan::Plan,
     silence::AtRisk,
 };
 use alloc::{string::String, vec::Vec};
 use core::fmt::{self, Display};
-use protocol::trial::{Crossover, Pair, candidate_goes_first};
+use protocol::{
+    release::Terms as Trial,
+    trial::{Crossover, Pair, candidate_goes_first},
+};
+
+/// More clean runs than anybody waits for, and as many as a trial may ask for.
+const DOUBTED_RUNS: i64 = 1000;
 
 /// Why a report does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,10 +235,12 @@ impl Rollout {
         (self.standing.as_ref() != Some(&decision)).then_some(decision)
     }
 
-    /// Lets a stored decision take effect; once more does nothing.
+    /// Lets a stored decision take effect; once more does nothing. What is done can still be pulled, and what was pulled is over.
     pub fn apply(&mut self, decision: Decision, now: i64) {
-        if self.has_ended() {
-            return;
+        match (&self.standing, &decision) {
+            (Some(Decision::Pull(_)), _) => return,
+            (Some(Decision::Done { .. }), other) if !matches!(other, Decision::Pull(_)) => return,
+            _ => {}
         }
         if let Decision::Advance { wave, .. } = decision {
             if wave < self.progress.out {
@@ -302,6 +310,16 @@ impl Rollout {
     pub(crate) fn count_at_risk(&mut self) {
         let at_risk = self.plan.places.iter().zip(&self.hosts).filter(|(place, seen)| place.drawn && seen.presence == Presence::Present);
         self.at_risk = AtRisk::count(self.plan.strata.len(), at_risk.map(|(place, _)| (place.stratum, place.wave < self.progress.out)));
+    }
+
+    /// How the release earns a host. While there is doubt nobody's trial ends in taking it, so that the evidence grows until it
+    /// pulls the release, or fades and lets it go on.
+    #[must_use]
+    pub fn trial(&self) -> Trial {
+        match self.standing {
+            Some(Decision::Hold(HoldReason::Doubt(_))) => Trial { runs: DOUBTED_RUNS, ..self.plan.terms().trial },
+            _ => self.plan.terms().trial,
+        }
     }
 
     /// Which stratum a host belongs to, by name.

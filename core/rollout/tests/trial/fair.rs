@@ -1,7 +1,7 @@
 //! Who bets against a harmless release gains nothing in the mean.
 
-use crate::fleet::{Chance, INTERVAL, candidates, crossover, rollout, tick, tick_with};
-use rollout::{Rollout, evidence::Bet};
+use crate::fleet::{Chance, INTERVAL, candidates, crossover, survey, terms, tick, tick_with};
+use rollout::{Rollout, evidence::Bet, plan::Plan, survey::Survey};
 
 const RUNS: u32 = 4000;
 
@@ -20,8 +20,8 @@ fn means(bets: &[Bet]) -> [(f64, f64); 4] {
 }
 
 /// Canaries whose runs are disturbed now and then, by the coin of the real protocol; the candidate fails on its own for `harm`.
-fn disturbed(id: &str, harm: u64) -> Rollout {
-    let mut rollout = rollout(240, 24, id);
+fn disturbed(fleet: &Survey, id: &str, harm: u64) -> Rollout {
+    let mut rollout = Rollout::new(Plan::draw(fleet, terms(id, id)), 0);
     tick(&mut rollout, 0);
     let mut chance = Chance(protocol::stable_hash(&[id, "disturbed"]));
     for run in 1..=3 {
@@ -37,7 +37,8 @@ fn disturbed(id: &str, harm: u64) -> Rollout {
 
 #[test]
 fn fair_coins_earn_nothing() {
-    let bets: Vec<Bet> = (0..RUNS).map(|run| disturbed(&format!("fair-{run}"), 0).evidence().bet()).collect();
+    let fleet = survey(240, 24);
+    let bets: Vec<Bet> = (0..RUNS).map(|run| disturbed(&fleet, &format!("fair-{run}"), 0).evidence().bet()).collect();
     for (mean, error) in means(&bets) {
         assert!(error < 0.12, "too few runs to say anything: {error}");
         assert!(mean <= 1.0 + 3.0 * error, "{mean} with a standard error of {error}");
@@ -46,15 +47,17 @@ fn fair_coins_earn_nothing() {
     let (diffuse, error) = means(&bets)[1];
     assert!(diffuse > 1.0 - 4.0 * error, "{diffuse} with a standard error of {error}");
     // The same measure sees a coin that is loaded a little.
-    let loaded: Vec<Bet> = (0..RUNS / 4).map(|run| disturbed(&format!("loaded-{run}"), 60).evidence().bet()).collect();
+    let loaded: Vec<Bet> = (0..RUNS / 4).map(|run| disturbed(&fleet, &format!("loaded-{run}"), 60).evidence().bet()).collect();
     let (mean, error) = means(&loaded)[3];
     assert!(mean > 1.0 + 3.0 * error, "{mean} with a standard error of {error}");
 }
 
 #[test]
 fn silence_that_falls_on_anybody_earns_nothing() {
+    let fleet = survey(160, 24);
     let silenced = |run: u32, unfair: bool| {
-        let mut rollout = rollout(160, 24, &format!("silence-{run}"));
+        let id = format!("silence-{run}");
+        let mut rollout = Rollout::new(Plan::draw(&fleet, terms(&id, &id)), 0);
         let mut chance = Chance(u64::from(run));
         tick(&mut rollout, 0);
         tick(&mut rollout, 60);
