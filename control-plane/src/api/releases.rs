@@ -65,7 +65,8 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, questio
     match question {
         Question::Which { platform, generation } => {
             // Nothing is offered here before it is vouched for, and nothing that a mirror has yet to bring.
-            let asker = Asker { host: guest.id.host(), labels: &guest.labels, platform: &platform, generation };
+            let interval = plane.release_rules.interval(plane.policy.load().lifetime_seconds_max());
+            let asker = Asker { host: guest.id.host(), labels: &guest.labels, platform: &platform, generation, interval };
             let mut assignment = plane.in_force.load().assign(&plane.offered.load().catalog, &plane.release_rules, &asker, now);
             assignment.target = assignment.target.filter(|path| plane.mirror.as_ref().is_none_or(|mirror| mirror.has(path)));
             Ok(reply::json(assignment.to_json()))

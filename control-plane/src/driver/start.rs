@@ -60,7 +60,7 @@ pub(crate) fn start(plane: &ControlPlane, in_force: &InForce, wish: &Wish, now: 
     let terms = Terms {
         parent: head.rollout,
         releases,
-        trial: plane.release_rules.terms().unwrap_or(protocol::release::Terms { runs: 0, seconds: 0 }),
+        trial: plane.release_rules.terms(interval).unwrap_or(protocol::release::Terms { runs: 0, seconds: 0 }),
         waves: plane.release_rules.waves(usual.waves.clone(), interval),
         ..usual
     };

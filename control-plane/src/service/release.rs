@@ -13,6 +13,11 @@ const CHANNEL: (&str, &str) = ("channel", "canary");
 /// How often a host fetches where no policy says it.
 const INTERVAL_SECONDS: i64 = 1_800;
 
+/// Clean runs of a trial, and the intervals it takes at least: what docs/trial.md was measured with.
+const TRIAL_RUNS: u32 = 10;
+const TRIAL_INTERVALS: i64 = 28;
+const TRIAL_SECONDS_MAX: u32 = 30 * 86_400;
+
 /// How releases reach hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,8 +26,8 @@ pub(crate) struct Rules {
     pub(crate) rollouts: bool,
     /// Clean runs of a trial; 0 for none.
     trial_runs: u32,
-    /// How long a trial takes at least.
-    trial_seconds: u32,
+    /// How long a trial takes at least; `None` for the usual.
+    trial_seconds: Option<u32>,
     /// How often a host fetches; `None` for what the policy says.
     interval_seconds: Option<u32>,
     /// For how many intervals each wave is watched at least; `None` for the usual.
@@ -31,14 +36,16 @@ pub(crate) struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { rollouts: true, trial_runs: 6, trial_seconds: 3600, interval_seconds: None, soak_intervals: None }
+        Self { rollouts: true, trial_runs: TRIAL_RUNS, trial_seconds: None, interval_seconds: None, soak_intervals: None }
     }
 }
 
 impl Rules {
-    /// How a release earns a host; `None` if it goes live at once.
-    pub(crate) fn terms(&self) -> Option<Terms> {
-        (self.trial_runs > 0).then(|| Terms { runs: self.trial_runs.into(), seconds: self.trial_seconds.into() })
+    /// How a release earns a host that fetches so often; `None` if it goes live at once.
+    pub(crate) fn terms(&self, interval: i64) -> Option<Terms> {
+        let usual = || interval.saturating_mul(TRIAL_INTERVALS).min(TRIAL_SECONDS_MAX.into());
+        let seconds = self.trial_seconds.map_or_else(usual, i64::from);
+        (self.trial_runs > 0).then(|| Terms { runs: self.trial_runs.into(), seconds })
     }
 
     /// How often a host fetches, where the longest credential of the policy lives for so many seconds: at half of that.
@@ -58,7 +65,7 @@ impl Rules {
     pub(crate) fn check(&self) -> Result<(), &'static str> {
         match self {
             Self { trial_runs: 1_001.., .. } => Err("trial_runs is over 1000"),
-            Self { trial_seconds: 2_592_001.., .. } => Err("trial_seconds is over 30 days"),
+            Self { trial_seconds: Some(seconds), .. } if *seconds > TRIAL_SECONDS_MAX => Err("trial_seconds is over 30 days"),
             Self { interval_seconds: Some(0), .. } => Err("interval_seconds of 0 is no interval"),
             _ => Ok(()),
         }

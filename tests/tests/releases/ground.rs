@@ -60,7 +60,8 @@ impl Ground {
         let ground = Self { rig: Rig::unserved() };
         let settings = ground.rig.path("domain/pinnaced.toml");
         let text = fs::read_to_string(&settings).unwrap().replace("reload_seconds = 2", "reload_seconds = 1");
-        let usual = [("rollouts = true", "rollouts = false"), ("trial_runs = 6", "trial_runs = 0"), ("trial_seconds = 3600", "trial_seconds = 0")];
+        let usual =
+            [("rollouts = true", "rollouts = false"), ("trial_runs = 10", "trial_runs = 0"), ("# trial_seconds = 50400", "trial_seconds = 0")];
         let other = usual.into_iter().filter(|(name, _)| *name != setting).chain((!setting.is_empty()).then_some((setting, value)));
         let text = other.fold(text, |text, (name, value)| text.replace(name, value));
         fs::write(&settings, text).unwrap();

@@ -9,7 +9,7 @@ use tests::rig::{check, finish, programs};
 const RUNS: usize = 60;
 
 fn ground() -> Ground {
-    let ground = Ground::new_with("trial_runs = 6", "trial_runs = 2");
+    let ground = Ground::new_with("trial_runs = 10", "trial_runs = 2");
     ground.runs_until("current");
     ground
 }

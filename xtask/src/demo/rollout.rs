@@ -75,8 +75,8 @@ fn hurry(domain: &str) -> Done {
     let seconds = INTERVAL.as_secs();
     let text = text
         .replace("reload_seconds = 2", "reload_seconds = 1")
-        .replace("trial_runs = 6 ", "trial_runs = 1 ")
-        .replace("trial_seconds = 3600 ", "trial_seconds = 0 ")
+        .replace("trial_runs = 10 ", "trial_runs = 1 ")
+        .replace("# trial_seconds = 50400", "trial_seconds = 0")
         .replace("# interval_seconds = 1800", &format!("interval_seconds = {seconds}"))
         .replace("# soak_intervals = 28", &format!("soak_intervals = {SOAK_INTERVALS}"));
     fs::write(settings, text).map_err(|cause| cause.to_string())

@@ -157,12 +157,14 @@ pub(crate) struct Asker<'a> {
     pub(crate) labels: &'a Labels,
     pub(crate) platform: &'a str,
     pub(crate) generation: i64,
+    /// How often it fetches, seconds.
+    pub(crate) interval: i64,
 }
 
 impl InForce {
     /// What a host is to run, and what it is to leave.
     pub(crate) fn assign(&self, catalog: &Catalog, rules: &release::Rules, asker: &Asker<'_>, now: i64) -> Assignment {
-        let usual = |offer| (offer, rules.terms());
+        let usual = |offer| (offer, rules.terms(asker.interval));
         let choice = if rules.rollouts {
             self.candidate(catalog, asker, now).or_else(|| self.stable(catalog, asker, now).map(usual))
         } else {
@@ -182,7 +184,7 @@ impl InForce {
         let rollout = self.rollout.as_ref().filter(|rollout| rollout.assign(asker.host) == Assigned::Candidate)?;
         let offer = catalog.find(asker.platform, self.head.generation, now)?;
         let meant = rollout.plan().terms().releases.contains(&offer.sha256) && !self.head.pulled.contains(&offer.sha256);
-        let terms = Some(rollout.plan().terms().trial).filter(|terms| terms.runs > 0);
+        let terms = Some(rollout.trial()).filter(|_| rollout.plan().terms().trial.runs > 0);
         (meant && release::is_for(&offer.release.channel, asker.labels)).then_some((offer, terms))
     }
 

@@ -19,7 +19,7 @@ fn rules(rollouts: bool) -> Rules {
 }
 
 fn asker<'a>(host: &'a str, labels: &'a Labels, generation: i64) -> Asker<'a> {
-    Asker { host, labels, platform: X86, generation }
+    Asker { host, labels, platform: X86, generation, interval: 60 }
 }
 
 fn stable(channel: &str, generation: i64) -> BTreeMap<String, BTreeMap<String, Vec<Good>>> {
