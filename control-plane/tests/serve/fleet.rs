@@ -49,6 +49,10 @@ impl Fleet {
         };
         let fleet = Self { hosts: (0..hosts).map(host).collect() };
         fleet.hosts.iter().for_each(|host| host.report(server, Vec::new(), ""));
+        crate::rig::eventually("what they told is known", || {
+            let told = operate(server, domain, "hosts/weird", Some(&json!({"limit": 0})));
+            told["total"] == hosts && told["strata"].get("os=unknown").is_none()
+        });
         fleet
     }
 

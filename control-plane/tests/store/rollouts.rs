@@ -124,7 +124,7 @@ fn a_host_that_lies_neither_pulls_a_release_nor_saves_one() {
     let domain = Domain::new();
     ground(&domain, 10, 50, 5..=6);
     let server = Server::start(&domain);
-    let fleet = Fleet::new(&domain, &server, 12, 0);
+    let fleet = Fleet::new(&domain, &server, 24, 0);
     start(&server, &domain, 6);
     fleet.run_until(&server, |_| false, |fleet| fleet.hosts.iter().any(|host| host.runs.get() > 0).then_some(()));
     let liar = fleet.hosts.iter().find(|host| host.runs.get() > 0).unwrap();
