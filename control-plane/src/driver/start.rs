@@ -44,6 +44,9 @@ pub(crate) fn start(plane: &ControlPlane, in_force: &InForce, wish: &Wish, now: 
     if in_force.rollout.as_ref().is_some_and(|rollout| !rollout.has_ended()) {
         return Err((format!("the rollout of generation {} is under way", head.generation), "pull it, or let it end"));
     }
+    if !plane.telemetry.fleet().is_whole() {
+        return refused("what hosts told has not been read yet", "try again in a moment; where the log says telemetry-away, mend that first");
+    }
     let offered = plane.offered.load();
     let offers: Vec<_> = offered.catalog.of_generation(wish.generation, now).collect();
     let Some(channel) = offers.first().map(|offer| offer.release.channel.clone()) else {

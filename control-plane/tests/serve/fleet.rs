@@ -19,6 +19,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// For what a fleet is to bring about, also on a machine that has other things to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
 /// One host.
 pub(crate) struct Host {
     pub(crate) name: String,
@@ -46,6 +49,10 @@ impl Fleet {
         };
         let fleet = Self { hosts: (0..hosts).map(host).collect() };
         fleet.hosts.iter().for_each(|host| host.report(server, Vec::new(), ""));
+        crate::rig::eventually("what they told is known", || {
+            let told = operate(server, domain, "hosts/weird", Some(&json!({"limit": 0})));
+            told["total"] == hosts && told["strata"].get("os=unknown").is_none()
+        });
         fleet
     }
 
@@ -58,7 +65,7 @@ impl Fleet {
 
     /// Runs until something has come to be.
     pub(crate) fn run_until<T>(&self, server: &Server, fails: impl Fn(&Host) -> bool, mut come: impl FnMut(&Self) -> Option<T>) -> T {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + PATIENCE;
         loop {
             if let Some(come) = come(self) {
                 return come;

@@ -1,7 +1,7 @@
 //! Rollouts from their start to their end, on either database: what hosts are told, and the chain of decisions on record.
 
 use crate::{
-    fleet::{Fleet, chain, operate, start, tried},
+    fleet::{Fleet, PATIENCE, chain, operate, start, tried},
     postgres::Postgres,
     published::{Publisher, hash, path},
     rig::{Domain, Server, eventually},
@@ -9,12 +9,18 @@ use crate::{
 use protocol::trial::{Crossover, Pair};
 use rollout::decision::{Decision, PullReason};
 use serde_json::json;
-use std::{fs, ops::RangeInclusive, thread, time::Duration};
+use std::{
+    collections::HashSet,
+    fs,
+    ops::RangeInclusive,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// A trust domain whose rollouts go fast, each wave watched for so many intervals, with these generations published.
 pub(crate) fn ground(domain: &Domain, soak_intervals: u32, trial_runs: u32, generations: RangeInclusive<i64>) {
     let path = domain.path("pinnaced.toml");
-    let fast = format!("rollouts = true\ntrial_runs = {trial_runs}\ntrial_seconds = 0\ninterval_seconds = 2\nsoak_intervals = {soak_intervals}\n");
+    let fast = format!("rollouts = true\ntrial_runs = {trial_runs}\ntrial_seconds = 0\ninterval_seconds = 3\nsoak_intervals = {soak_intervals}\n");
     let lines = |text: &str| {
         let ours = ["rollouts", "trial_runs", "trial_seconds"];
         let kept = text.lines().filter(|line| !ours.iter().any(|name| line.starts_with(&format!("{name} ="))));
@@ -84,13 +90,41 @@ fn a_release_that_is_bad_on_one_kind_of_host_is_pulled_and_the_kind_is_named() {
     assert!(evidence.parse::<f64>().unwrap() >= 1000.0, "{evidence}");
 }
 
+/// Nothing is reported of a host that is gone, and that is what speaks.
+#[test]
+fn a_release_that_silences_whoever_takes_it_is_pulled() {
+    let domain = Domain::new();
+    ground(&domain, 1, 1, 5..=6);
+    let server = Server::start(&domain);
+    let fleet = Fleet::new(&domain, &server, 24, 0);
+    start(&server, &domain, 6);
+    let (mut silent, end) = (HashSet::new(), Instant::now() + PATIENCE);
+    let status = loop {
+        for host in &fleet.hosts {
+            if !silent.contains(&host.name) && host.ask(&server).unwrap().target.is_some() {
+                silent.insert(host.name.clone());
+            } else if !silent.contains(&host.name) {
+                host.report(&server, Vec::new(), "");
+            }
+        }
+        let status = operate(&server, &domain, "rollout", None);
+        assert!(status["rollout"]["state"] != "done" && Instant::now() < end, "{status:#}");
+        if status["rollout"]["state"] == "pulled" {
+            break status;
+        }
+    };
+    assert!(status["rollout"]["decision"].as_str().unwrap().contains("by silence"), "{status:#}");
+    assert!(silent.len() <= 6, "only the first wave took it: {}", silent.len());
+    chain(&server, &domain);
+}
+
 /// Whatever one host says, it speaks for itself alone.
 #[test]
 fn a_host_that_lies_neither_pulls_a_release_nor_saves_one() {
     let domain = Domain::new();
     ground(&domain, 10, 50, 5..=6);
     let server = Server::start(&domain);
-    let fleet = Fleet::new(&domain, &server, 12, 0);
+    let fleet = Fleet::new(&domain, &server, 24, 0);
     start(&server, &domain, 6);
     fleet.run_until(&server, |_| false, |fleet| fleet.hosts.iter().any(|host| host.runs.get() > 0).then_some(()));
     let liar = fleet.hosts.iter().find(|host| host.runs.get() > 0).unwrap();
