@@ -184,7 +184,7 @@ impl InForce {
         let rollout = self.rollout.as_ref().filter(|rollout| rollout.assign(asker.host) == Assigned::Candidate)?;
         let offer = catalog.find(asker.platform, self.head.generation, now)?;
         let meant = rollout.plan().terms().releases.contains(&offer.sha256) && !self.head.pulled.contains(&offer.sha256);
-        let terms = Some(rollout.trial()).filter(|_| rollout.plan().terms().trial.runs > 0);
+        let terms = (rollout.plan().terms().trial.runs > 0).then(|| rollout.trial());
         (meant && release::is_for(&offer.release.channel, asker.labels)).then_some((offer, terms))
     }
 
