@@ -40,6 +40,7 @@ pub(crate) struct Metrics {
     events_taken: Counter,
     events_dropped: Counter,
     reports_refused: Counter,
+    telemetry_commit: Histogram,
     rollout: Rollouts,
 }
 
@@ -77,6 +78,7 @@ impl Metrics {
             events_taken: Counter::default(),
             events_dropped: Counter::default(),
             reports_refused: Counter::default(),
+            telemetry_commit: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             rollout: Rollouts::default(),
         };
         metrics.register();
@@ -102,6 +104,7 @@ impl Metrics {
         registry.register("events_taken", "Events of hosts that are on record", self.events_taken.clone());
         registry.register("events_dropped", "Events that hosts dropped for want of room, as they say", self.events_dropped.clone());
         registry.register("reports_refused", "Reports of hosts that were put off", self.reports_refused.clone());
+        registry.register_with_unit("telemetry_commit", "Time to make a group of reports durable", Unit::Seconds, self.telemetry_commit.clone());
         let Rollouts { drives, generation, waves_out, trials, hosts, evidence } = &self.rollout;
         registry.register("rollout_driver", "1 where this process drives rollouts", drives.clone());
         registry.register("rollout_generation", "The generation that the newest rollout is about", generation.clone());
@@ -203,6 +206,11 @@ impl Metrics {
         for (name, wealth) in [("all", bet.all), ("concentrated", bet.concentrated), ("diffuse", bet.diffuse), ("silence", bet.silence)] {
             evidence.get_or_create(&[("bet", name.into())]).set(wealth.number());
         }
+    }
+
+    /// A group of reports was made durable.
+    pub(crate) fn telemetry_committed(&self, took: Duration) {
+        self.telemetry_commit.observe(took.as_secs_f64());
     }
 
     /// A report was put off.

@@ -4,6 +4,7 @@
 //! Every change needs a reason, and stands in the audit log together with who made it, in the same commit.
 
 mod audit;
+mod fleet;
 mod hosts;
 mod model;
 mod openapi;
@@ -70,6 +71,13 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         post("/v1/operators/hosts/register", Operator, "Registers a host's key before it comes", hosts::register),
         post("/v1/operators/hosts/change", Operator, "Bans, quarantines, evicts, lifts, approves or labels hosts", hosts::change),
         post("/v1/operators/hosts/weird", Viewer, "Hosts that are least like the others", weird::find),
+        post("/v1/operators/fleet/status", Viewer, "How the hosts of a filter are", fleet::status),
+        post("/v1/operators/fleet/why", Viewer, "What those that fail have in common", fleet::why),
+        post("/v1/operators/fleet/hosts", Viewer, "The hosts of a filter", fleet::hosts),
+        post("/v1/operators/fleet/map", Viewer, "A cell for each host of a filter", fleet::map),
+        post("/v1/operators/fleet/host", Viewer, "One host, with its recent runs", fleet::host),
+        post("/v1/operators/fleet/series", Viewer, "Runs over time", fleet::series),
+        post("/v1/operators/fleet/complete", Viewer, "What a filter may go on with", fleet::complete),
         get("/v1/operators/rollout", Viewer, "How the newest rollout stands, and what is in force", rollout::status),
         post("/v1/operators/rollout/explain", Viewer, "A rollout's plan and every decision, with what it was made from", rollout::explain),
         post("/v1/operators/rollout/start", Operator, "Starts the rollout of a generation", rollout::start),
@@ -246,9 +254,9 @@ mod tests {
 
     #[test]
     fn every_change_takes_more_than_a_viewer() {
-        let reads = ["find", "check", "diff", "explain", "test", "issued", "weird"];
+        let reads = ["find", "check", "diff", "explain", "test", "issued", "weird", "fleet/"];
         for route in ROUTES.iter().filter(|route| route.method == Method::POST) {
-            let reads = reads.iter().any(|word| route.path.ends_with(word));
+            let reads = reads.iter().any(|word| route.path.ends_with(word) || word.ends_with('/') && route.path.contains(word));
             assert_eq!(route.role == Role::Viewer, reads, "{}", route.path);
         }
     }

@@ -1,6 +1,7 @@
 //! What operators ask and are told: the shapes of the interface, from which its OpenAPI document is made.
 
 mod audit;
+mod fleet;
 mod hosts;
 mod policy;
 mod rollout;
@@ -9,6 +10,7 @@ mod tokens;
 mod wave;
 
 pub(crate) use audit::*;
+pub(crate) use fleet::*;
 pub(crate) use hosts::*;
 pub(crate) use policy::*;
 pub(crate) use rollout::*;
