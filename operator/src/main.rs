@@ -6,6 +6,7 @@ mod api;
 mod ask;
 mod audit;
 mod context;
+mod dashboard;
 mod failure;
 mod files;
 mod fleet;
@@ -103,6 +104,8 @@ enum Command {
         #[command(flatten)]
         why: wave::Why,
     },
+    /// A link that opens the dashboard in a browser, once, with your role.
+    Dashboard,
     /// How the control plane is.
     Status,
     /// Who you are to the control plane.
@@ -210,6 +213,7 @@ fn run(ask: &Ask, command: Command) -> Result<ExitCode, Failure> {
         Command::Package(typed) => package::run(&typed),
         Command::Wave(command) => wave::run(ask, command),
         Command::Drain { state, why } => wave::drain(ask, state, &why),
+        Command::Dashboard => dashboard::run(ask),
         Command::Status => operators::status(ask),
         Command::Whoami => operators::whoami(ask),
         Command::Completions { shell } => {

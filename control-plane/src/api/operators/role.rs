@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What an operator may do; each may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// Look.
     Viewer,
     /// Let hosts in and put them out.
@@ -16,7 +16,7 @@ pub(super) enum Role {
 
 impl Role {
     /// Its word in certificates.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Role::Viewer => "viewer",
             Role::Operator => "operator",
@@ -27,17 +27,17 @@ impl Role {
 
 /// An operator, as the certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Operator {
+pub(crate) struct Operator {
     /// The name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The role.
-    pub(super) role: Role,
+    pub(crate) role: Role,
     trust_domain: String,
 }
 
 impl Operator {
     /// From the URI `spiffe://TRUST-DOMAIN/operator/ROLE/NAME`.
-    pub(super) fn parse(uri: &str, trust_domain: &str) -> Option<Self> {
+    pub(crate) fn parse(uri: &str, trust_domain: &str) -> Option<Self> {
         let path = uri.strip_prefix("spiffe://")?.strip_prefix(trust_domain)?.strip_prefix("/operator/")?;
         let (role, name) = path.split_once('/')?;
         let role = [Role::Viewer, Role::Operator, Role::Admin].into_iter().find(|known| known.name() == role)?;
