@@ -43,7 +43,8 @@ pub(super) fn watch(plane: &Arc<ControlPlane>, guest: &Guest, session: Option<St
     let (sender, receiver) = channel(4);
     let (plane, operator) = (Arc::clone(plane), guest.operator.clone());
     tokio::spawn(async move {
-        let (mut known, mut quiet, mut changed_at) = (state(&plane), 0, None);
+        // What has changed since the page was made is told first.
+        let (mut known, mut quiet, mut changed_at) = (state(&plane), 0, Some(now()));
         let mut piece = Bytes::from_static(b"retry: 3000\n\n");
         loop {
             if !piece.is_empty() && sender.send(piece).await.is_err() {

@@ -6,6 +6,7 @@ use crate::{
 };
 use serde_json::json;
 use std::{
+    path::Path,
     process::{Command, Stdio},
     thread,
 };
@@ -110,6 +111,25 @@ fn a_link_opens_once_however_many_try_at_once_and_looking_at_it_spends_nothing()
     let count =
         |event: &str| changes.iter().filter(|change| change["event"] == event && change["by"] == "spiffe://example.org/operator/viewer/ann").count();
     assert_eq!((count("dashboard-link-made"), count("dashboard-opened")), (4, 4));
+}
+
+#[test]
+fn pinnacectl_dashboard_prints_a_link_that_opens() {
+    let desk = Desk::new();
+    let program = Path::new(env!("CARGO_BIN_EXE_pinnaced")).with_file_name("pinnacectl");
+    assert!(program.is_file(), "pinnacectl is needed beside pinnaced: cargo build -p operator");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(&program).env("XDG_CONFIG_HOME", desk.domain.path("config")).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (ca, identity) = (desk.domain.path("ca/ca.crt"), desk.operator("viewer", "ann"));
+    let (ca, identity) = (ca.to_str().unwrap(), identity.to_str().unwrap());
+    run(&["context", "add", "test", "--server", &desk.server.operators, "--ca", ca, "--identity", identity]);
+    let url = run(&["dashboard"]);
+    let path = url.trim().strip_prefix(&format!("https://{}", desk.server.operators)).unwrap_or_else(|| panic!("{url}"));
+    assert_eq!(stranger(&desk).post(path, "").status, 303);
+    assert_eq!(stranger(&desk).post(path, "").status, 410);
 }
 
 #[test]

@@ -64,25 +64,22 @@ impl Browser {
 
     /// The text that a person sees there.
     pub(crate) fn text(&self, selector: &str) -> String {
-        let element = self.find(selector);
-        self.get(&format!("/element/{element}/text")).as_str().unwrap().to_string()
+        let text = self.with("css selector", selector, |element| self.try_get(&format!("/element/{element}/text")));
+        text.as_str().unwrap().to_string()
     }
 
     /// Clicks, as a person does: only what can be seen, and is on top, can be clicked.
     pub(crate) fn click(&self, selector: &str) {
-        let element = self.find(selector);
-        self.post(&format!("/element/{element}/click"), &json!({}));
+        self.with("css selector", selector, |element| self.try_post(&format!("/element/{element}/click"), &json!({})));
     }
 
     /// Clicks the link with this text.
     pub(crate) fn follow(&self, text: &str) {
-        let element = self.element("link text", text);
-        self.post(&format!("/element/{element}/click"), &json!({}));
+        self.with("link text", text, |element| self.try_post(&format!("/element/{element}/click"), &json!({})));
     }
 
     pub(crate) fn write(&self, selector: &str, text: &str) {
-        let element = self.find(selector);
-        self.post(&format!("/element/{element}/value"), &json!({"text": text}));
+        self.with("css selector", selector, |element| self.try_post(&format!("/element/{element}/value"), &json!({"text": text})));
     }
 
     /// Presses one key wherever the focus is.
@@ -147,8 +144,16 @@ impl Browser {
         }
     }
 
-    fn find(&self, selector: &str) -> String {
-        self.element("css selector", selector)
+    /// Does something with an element; again, where the page has put another in its place meanwhile.
+    fn with(&self, using: &str, value: &str, act: impl Fn(&str) -> Result<Value, String>) -> Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match act(&self.element(using, value)) {
+                Ok(done) => return done,
+                Err(error) if error.contains("stale element") && Instant::now() < end => (),
+                Err(error) => panic!("{value} at {}: {error}", self.url()),
+            }
+        }
     }
 
     fn element(&self, using: &str, value: &str) -> String {
@@ -163,8 +168,8 @@ impl Browser {
         }
     }
 
-    fn get(&self, path: &str) -> Value {
-        self.value(path, ureq::get(format!("{}{path}", self.url)).config().http_status_as_error(false).build().call()).unwrap()
+    fn try_get(&self, path: &str) -> Result<Value, String> {
+        self.value(path, ureq::get(format!("{}{path}", self.url)).config().http_status_as_error(false).build().call())
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {

@@ -84,6 +84,7 @@ fn what_is_asked_is_never_taken_for_a_query_a_path_or_a_header() {
     }
     let large = format!("forgery={ours}&reason={}", "x".repeat(2 << 20));
     std::fs::write(desk.domain.path("large"), large).unwrap();
-    assert_eq!(send(&desk, "/act", &format!("@{}", desk.domain.path("large").display()), &["Expect:"]), 400);
+    let status = send(&desk, "/act", &format!("@{}", desk.domain.path("large").display()), &["Expect:"]);
+    assert!([0, 400].contains(&status), "it is refused, or cut before it has all come: {status}");
     assert_eq!(desk.post("hosts/find", &json!({})).status, 200, "and it goes on");
 }
