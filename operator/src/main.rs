@@ -104,8 +104,12 @@ enum Command {
         #[command(flatten)]
         why: wave::Why,
     },
-    /// A link that opens the dashboard in a browser, once, with your role.
-    Dashboard,
+    /// A link that opens the dashboard in a browser, once.
+    Dashboard {
+        /// viewer, operator or admin, at most your own, which it is without this.
+        #[arg(long)]
+        role: Option<String>,
+    },
     /// How the control plane is.
     Status,
     /// Who you are to the control plane.
@@ -213,7 +217,7 @@ fn run(ask: &Ask, command: Command) -> Result<ExitCode, Failure> {
         Command::Package(typed) => package::run(&typed),
         Command::Wave(command) => wave::run(ask, command),
         Command::Drain { state, why } => wave::drain(ask, state, &why),
-        Command::Dashboard => dashboard::run(ask),
+        Command::Dashboard { role } => dashboard::run(ask, role.as_deref()),
         Command::Status => operators::status(ask),
         Command::Whoami => operators::whoami(ask),
         Command::Completions { shell } => {

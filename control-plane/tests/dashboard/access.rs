@@ -130,6 +130,11 @@ fn pinnacectl_dashboard_prints_a_link_that_opens() {
     let path = url.trim().strip_prefix(&format!("https://{}", desk.server.operators)).unwrap_or_else(|| panic!("{url}"));
     assert_eq!(stranger(&desk).post(path, "").status, 303);
     assert_eq!(stranger(&desk).post(path, "").status, 410);
+    let ask = |role: &str| {
+        let asked = json!({"role": role}).to_string();
+        desk.server.operate(&desk.operator("operator", "bob"), "/v1/operators/dashboard/link", Some(&asked)).status
+    };
+    assert_eq!(["viewer", "operator", "admin", "root"].map(ask), [200, 200, 403, 400], "nobody comes in with more than their own");
 }
 
 #[test]

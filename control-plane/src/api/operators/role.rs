@@ -15,6 +15,11 @@ pub(crate) enum Role {
 }
 
 impl Role {
+    /// By its word.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Role::Viewer, Role::Operator, Role::Admin].into_iter().find(|known| known.name() == word)
+    }
+
     /// Its word in certificates.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -40,8 +45,15 @@ impl Operator {
     pub(crate) fn parse(uri: &str, trust_domain: &str) -> Option<Self> {
         let path = uri.strip_prefix("spiffe://")?.strip_prefix(trust_domain)?.strip_prefix("/operator/")?;
         let (role, name) = path.split_once('/')?;
-        let role = [Role::Viewer, Role::Operator, Role::Admin].into_iter().find(|known| known.name() == role)?;
+        let role = Role::parse(role)?;
         is_name(name).then(|| Self { name: name.into(), role, trust_domain: trust_domain.into() })
+    }
+}
+
+impl Operator {
+    /// The same with another role.
+    pub(super) fn with(self, role: Role) -> Self {
+        Self { role, ..self }
     }
 }
 

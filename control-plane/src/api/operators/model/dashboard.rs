@@ -6,9 +6,12 @@ use serde::{Deserialize, Serialize};
 /// A link that is wanted.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AskLink {}
+pub(crate) struct AskLink {
+    /// `viewer`, `operator` or `admin`, at most the role of whoever asks; that one if it is left out.
+    pub(crate) role: Option<String>,
+}
 
-/// A link that opens the dashboard once, with the role of whoever asked.
+/// A link that opens the dashboard once.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct DashboardLink {
     pub(crate) version: u8,
