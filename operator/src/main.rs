@@ -6,6 +6,7 @@ mod api;
 mod ask;
 mod audit;
 mod context;
+mod dashboard;
 mod failure;
 mod files;
 mod fleet;
@@ -102,6 +103,12 @@ enum Command {
         state: wave::Drain,
         #[command(flatten)]
         why: wave::Why,
+    },
+    /// A link that opens the dashboard in a browser, once.
+    Dashboard {
+        /// viewer, operator or admin, at most your own, which it is without this.
+        #[arg(long)]
+        role: Option<String>,
     },
     /// How the control plane is.
     Status,
@@ -210,6 +217,7 @@ fn run(ask: &Ask, command: Command) -> Result<ExitCode, Failure> {
         Command::Package(typed) => package::run(&typed),
         Command::Wave(command) => wave::run(ask, command),
         Command::Drain { state, why } => wave::drain(ask, state, &why),
+        Command::Dashboard { role } => dashboard::run(ask, role.as_deref()),
         Command::Status => operators::status(ask),
         Command::Whoami => operators::whoami(ask),
         Command::Completions { shell } => {

@@ -48,6 +48,7 @@ fn questions() -> Vec<(&'static str, Value)> {
         ("audit/find", json!({"host": "web-1", "since": 0})),
         ("audit/issued", json!({"host": "web-1"})),
         ("audit/export", json!({"limit": 1})),
+        ("dashboard/link", json!({"role": "viewer"})),
         ("hosts/weird", json!({"limit": 5})),
     ]
 }

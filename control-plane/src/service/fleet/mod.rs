@@ -10,17 +10,18 @@ mod list;
 mod matching;
 mod series;
 mod snapshot;
+mod spread;
 mod status;
 mod why;
 
-pub(crate) use horizon::Horizon;
+pub(crate) use horizon::{Horizon, HorizonStep};
 pub(crate) use host::{HostEvent, HostHistory};
-pub(crate) use list::{FleetMap, HostPage};
+pub(crate) use list::{FleetMap, HostLine, HostPage};
 pub(crate) use matching::Matcher;
 pub(crate) use series::{Count, DROPPED, Series, Slice};
 pub(crate) use snapshot::{Seen, Snapshot};
-pub(crate) use status::FleetStatus;
-pub(crate) use why::{SUPPORT, Why};
+pub(crate) use status::{FleetStatus, Group};
+pub(crate) use why::{Corner, SUPPORT, Why};
 
 /// After how many intervals without a word a host is silent, in halves.
 const SILENT_HALF_INTERVALS: i64 = 5;

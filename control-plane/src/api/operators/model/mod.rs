@@ -1,6 +1,7 @@
 //! What operators ask and are told: the shapes of the interface, from which its OpenAPI document is made.
 
 mod audit;
+mod dashboard;
 mod fleet;
 mod hosts;
 mod policy;
@@ -10,6 +11,7 @@ mod tokens;
 mod wave;
 
 pub(crate) use audit::*;
+pub(crate) use dashboard::*;
 pub(crate) use fleet::*;
 pub(crate) use hosts::*;
 pub(crate) use policy::*;
