@@ -52,7 +52,7 @@ fn nine_thousand_hosts_four_faults_and_what_people_see_and_do() {
 
 /// So many that every page has to be made of little.
 #[test]
-fn ninety_thousand_hosts_are_one_page_within_a_second() {
+fn ninety_thousand_hosts_are_one_page() {
     let mut members = crowd::members(90_000);
     for member in &mut members {
         if let Some((code, clock)) = fault(member).filter(|_| crowd::is_heard(member)) {
@@ -81,7 +81,7 @@ fn ninety_thousand_hosts_are_one_page_within_a_second() {
     };
     let load = (0..3).map(|_| loads()).fold(f64::INFINITY, f64::min);
     println!("in the browser: {load:.0} ms");
-    assert!(load < 1_000.0, "{load}");
+    assert!(load < PAGE.as_secs_f64() * 1_000.0, "{load}");
 }
 
 fn is_failing(member: &&Member) -> bool {

@@ -16,8 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A page of this fleet is there within that, whoever asks.
-pub(crate) const PAGE: Duration = Duration::from_secs(1);
+/// What no page takes however busy the machine is; what it does take is printed.
+pub(crate) const PAGE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Stage {
     pub(crate) desk: Desk,
