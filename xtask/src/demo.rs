@@ -21,6 +21,8 @@ use std::{
 };
 
 const TEN_YEARS: &str = "-315360000";
+/// An address that nobody else has.
+const ANY: &str = "127.0.0.1:0";
 /// Fetches that the demo makes, each with its audit record.
 const RUNS: usize = 4;
 /// The longest a credential may take to the agent before the demo gives up.
@@ -55,10 +57,7 @@ struct Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        if let Some(server) = &mut self.server {
-            let _ = server.kill();
-            let _ = server.wait();
-        }
+        self.stop();
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -68,7 +67,7 @@ impl Demo {
         let domain = self.path("domain");
         output(tool("pinnaced").args(["init", "--dir", &domain, "--trust-domain", "example.org", "--name", "cp.example.org"]))?;
         self.say("a trust domain: CA, token key, time key, policy and database in one folder");
-        let listening = self.serve(&domain)?;
+        let listening = self.serve(&domain, [ANY; 2])?;
         let port = |listener: &str| listening[listener].as_str().and_then(|address| address.rsplit(':').next()).unwrap_or_default().to_owned();
         self.say(&format!("pinnaced serves hosts on port {}", port("hosts")));
 
@@ -224,9 +223,11 @@ impl Demo {
         Ok(receiver)
     }
 
-    fn serve(&mut self, domain: &str) -> Done<Value> {
-        let any = "127.0.0.1:0";
-        let arguments = ["serve", "--dir", domain, "--listen-hosts", any, "--listen-public", any, "--listen-admin", any, "--listen-operators", any];
+    /// Starts pinnaced, in place of the one before, with these addresses for hosts and for operators.
+    fn serve(&mut self, domain: &str, [hosts, operators]: [&str; 2]) -> Done<Value> {
+        self.stop();
+        let arguments =
+            ["serve", "--dir", domain, "--listen-hosts", hosts, "--listen-public", ANY, "--listen-admin", ANY, "--listen-operators", operators];
         let mut server = tool("pinnaced").args(arguments).stdout(Stdio::piped()).spawn().map_err(|cause| cause.to_string())?;
         let stdout = server.stdout.take();
         self.server = Some(server);
@@ -234,6 +235,13 @@ impl Demo {
         let listening = lines.by_ref().filter_map(|line| serde_json::from_str::<Value>(&line).ok()).find(|event| event["event"] == "listening");
         std::thread::spawn(move || lines.for_each(drop));
         listening.ok_or_else(|| "pinnaced ended before it listened".to_owned())
+    }
+
+    fn stop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
     }
 
     fn site(&self, port: &str) -> String {

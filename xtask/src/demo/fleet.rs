@@ -32,6 +32,7 @@ pub(super) struct Fleet {
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) runs: AtomicUsize,
+    ended: AtomicUsize,
     pub(super) rescues: AtomicUsize,
     missed: Mutex<Vec<String>>,
 }
@@ -43,9 +44,23 @@ impl Counts {
     }
 }
 
-/// The names of the fleet, the old ones first.
+/// The names of the fleet; those of the old kind stand among the others, so that no worker has more of them.
 pub(super) fn names(hosts: usize, old: usize) -> Vec<String> {
-    (0..hosts).map(|number| if number < old { format!("old-{number}") } else { format!("web-{number}") }).collect()
+    let every = (hosts / old.max(1)).max(1);
+    (0..hosts).map(|number| if number % every == 0 && number / every < old { format!("old-{number}") } else { format!("web-{number}") }).collect()
+}
+
+/// How long it takes until each host has run once.
+pub(super) fn round(folder: &Path, client: &Path, names: &[String]) -> Done<Duration> {
+    let started = Instant::now();
+    let mut fleet = Fleet::start(folder, client, names, Duration::MAX)?;
+    while fleet.counts.ended.load(Ordering::Relaxed) < names.len() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let took = started.elapsed();
+    fleet.stop();
+    let missed = fleet.counts.missed();
+    missed.first().map_or(Ok(took), |first| Err(format!("a host without a credential, before anything was released: {first}")))
 }
 
 impl Fleet {
@@ -60,7 +75,9 @@ impl Fleet {
                 while goes_on.load(Ordering::Relaxed) {
                     let round = Instant::now();
                     names.iter().take_while(|_| goes_on.load(Ordering::Relaxed)).for_each(|name| run(&folder, &client, name, &counts));
-                    std::thread::sleep(interval.saturating_sub(round.elapsed()));
+                    while goes_on.load(Ordering::Relaxed) && round.elapsed() < interval {
+                        std::thread::sleep(Duration::from_millis(20));
+                    }
                 }
             })
         });
@@ -110,6 +127,7 @@ fn run(folder: &Path, client: &Path, name: &str, counts: &Counts) {
         let said = done.map_or_else(|cause| cause.to_string(), |done| String::from_utf8_lossy(&done.stdout).into_owned());
         counts.missed.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{name}: {}", said.trim()));
     }
+    counts.ended.fetch_add(1, Ordering::Relaxed);
 }
 
 fn old(folder: &Path, client: &Path) -> Command {
