@@ -5,7 +5,7 @@ use super::{
     farewell::{Farewell, Last},
 };
 use crate::{
-    api::{self, ControlPlane, Reply, Visitor},
+    api::{self, Code, ControlPlane, Reply, Visitor},
     config::Limits,
     tls::Configs,
 };
@@ -18,7 +18,7 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -74,7 +74,7 @@ pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &Arc<ControlPl
 
 async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Reply, Infallible> {
     let close = |headers: &HeaderMap| headers.get(header::CONNECTION).is_some_and(|value| value == "close");
-    let asked_to_close = close(request.headers());
+    let (asked_to_close, started) = (close(request.headers()), Instant::now());
     let mut reply = match desk.door {
         Door::Hosts => api::hosts::answer(desk.plane, desk.visitor, request, desk.patience).await,
         Door::Operators => api::operators::answer(desk.plane, desk.visitor, request, desk.patience).await,
@@ -87,7 +87,8 @@ async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Reply, Inf
     if let Some(last) = desk.last {
         last.store(asked_to_close || close(reply.headers()), Ordering::Relaxed);
     }
-    desk.plane.metrics.answered(desk.door.name(), reply.status().as_u16());
+    let code = reply.extensions().get::<Code>().map(|code| code.0.as_str());
+    desk.plane.metrics.answered(desk.door.name(), reply.status().as_u16(), code, started.elapsed());
     Ok(reply)
 }
 

@@ -18,7 +18,7 @@ use crate::{
     releases, reload,
     service::Policy,
     store::{Log, telemetry::Place},
-    telemetry::Telemetry,
+    telemetry::{Telemetry, census},
     tls,
 };
 use accept::{Door, Listener};
@@ -158,6 +158,7 @@ async fn serve(config: Config, plane: ControlPlane) -> Result<(), Failure> {
     tokio::spawn(releases::keep(Arc::clone(&plane), limits.reload()));
     tokio::spawn(mirror::keep(Arc::clone(&plane), limits.reload()));
     tokio::spawn(driver::run(Arc::clone(&plane)));
+    tokio::spawn(census::keep(Arc::clone(&plane)));
     tokio::spawn(watch.run(Arc::clone(&plane), current, limits.reload(), hang_up));
     tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     tokio::select! {

@@ -3,6 +3,7 @@
 //! Reports go through a bounded queue to a writer of their own. When it is full, or its database is away, a host is told to come
 //! again; it keeps what it has to tell.
 
+pub(crate) mod census;
 mod fleet;
 mod writer;
 
