@@ -16,6 +16,7 @@ mod issuers;
 mod keys;
 mod metrics;
 mod mirror;
+mod otlp;
 mod registry;
 mod releases;
 mod reload;
@@ -24,6 +25,7 @@ mod service;
 mod store;
 mod telemetry;
 mod tls;
+mod way;
 
 use std::process::ExitCode;
 

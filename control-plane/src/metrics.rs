@@ -50,6 +50,9 @@ pub(crate) struct Metrics {
     events_taken: Counter,
     events_dropped: Counter,
     reports_refused: Counter,
+    otlp_sent: Family<One, Counter>,
+    otlp_dropped: Counter,
+    otlp_failed: Counter,
     rollout: Rollouts,
 }
 
@@ -93,6 +96,9 @@ impl Metrics {
             events_taken: Counter::default(),
             events_dropped: Counter::default(),
             reports_refused: Counter::default(),
+            otlp_sent: Family::default(),
+            otlp_dropped: Counter::default(),
+            otlp_failed: Counter::default(),
             rollout: Rollouts::default(),
         };
         metrics.register();
@@ -124,6 +130,9 @@ impl Metrics {
         registry.register("events_taken", "Events of hosts that are on record", self.events_taken.clone());
         registry.register("events_dropped", "Events that hosts dropped for want of room, as they say", self.events_dropped.clone());
         registry.register("reports_refused", "Reports of hosts that were put off", self.reports_refused.clone());
+        registry.register("otlp_sent", "Log records and metrics that the collector has taken, by signal", self.otlp_sent.clone());
+        registry.register("otlp_records_dropped", "Log records that the collector will not have", self.otlp_dropped.clone());
+        registry.register("otlp_failed", "Tries to reach the collector that failed", self.otlp_failed.clone());
         let Rollouts { drives, state, generation, waves_out, trials, hosts, evidence } = &self.rollout;
         registry.register("rollout_driver", "1 where this process drives rollouts", drives.clone());
         registry.register("rollout_state", "1 for the state that the newest rollout is in", state.clone());
@@ -238,6 +247,21 @@ impl Metrics {
     /// A report was put off.
     pub(crate) fn report_refused(&self) {
         self.reports_refused.inc();
+    }
+
+    /// The collector has taken so many.
+    pub(crate) fn otlp_sent(&self, signal: &'static str, count: usize) {
+        self.otlp_sent.get_or_create(&[("signal", signal.into())]).inc_by(count as u64);
+    }
+
+    /// The collector will never have so many log records.
+    pub(crate) fn otlp_dropped(&self, records: u64) {
+        self.otlp_dropped.inc_by(records);
+    }
+
+    /// The collector was not reached, or has no time.
+    pub(crate) fn otlp_failed(&self) {
+        self.otlp_failed.inc();
     }
 
     /// This version of the policy is in force.

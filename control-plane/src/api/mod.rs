@@ -22,6 +22,7 @@ use crate::{
     issuers::{Ring, Source},
     metrics::Metrics,
     mirror::Mirror,
+    otlp::Otlp,
     registry::Registry,
     releases::Offered,
     service::{Policy, keys, membership::Rules, names::ServerNames, release, rollout::InForce},
@@ -89,6 +90,8 @@ pub(crate) struct ControlPlane {
     pub(crate) in_force: ArcSwap<InForce>,
     /// What the driver sees, where this process drives.
     pub(crate) live: ArcSwapOption<Live>,
+    /// The way to a collector, if there is one.
+    pub(crate) otlp: Option<Arc<Otlp>>,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
     /// Whether the process is about to end.
