@@ -20,6 +20,7 @@ mod show;
 mod site;
 mod state;
 mod sys;
+mod textfile;
 mod trial;
 mod update;
 mod whoami;
