@@ -55,6 +55,10 @@ fn promtool_accepts_the_metrics_and_every_name_that_is_asked_for_is_served() {
     ] {
         assert!(reply.body.contains(line), "{line}: {}", reply.body);
     }
+    let page = fs::read_to_string(monitoring("../../docs/monitoring.md")).unwrap();
+    for name in reply.body.lines().filter_map(|line| line.strip_prefix("# TYPE pinnaced_")?.split(' ').next()) {
+        assert!(page.contains(&format!("`{name}")), "docs/monitoring.md says nothing of {name}");
+    }
     judged(Command::new(promtool).args(["check", "metrics"]), &reply.body);
 }
 
