@@ -1,6 +1,6 @@
 //! The command line: what was typed, then what it means.
 
-use crate::{doctor, failure::Failure, identity, log, run, show, sys::start, trial, update, whoami};
+use crate::{bundle, doctor, failure::Failure, identity, log, run, show, sys::start, trial, update, whoami};
 use lexopt::prelude::{Long, Short, Value, ValueExt};
 use protocol::{json::Quoted, reason::Reason, site::Format};
 use std::ffi::OsString;
@@ -80,7 +80,7 @@ fn dispatch(typed: &Typed, arguments: &[OsString]) -> Result<u8, String> {
     let words: Vec<&str> = typed.words.iter().map(String::as_str).collect();
     let (command, rest) = words.split_first().map_or(("run", &[][..]), |(command, rest)| (*command, rest));
     let one = |what: &str| rest.first().copied().ok_or_else(|| format!("{command} needs {what}"));
-    let most = usize::from(matches!(command, "explain" | "credential" | "completions" | "update"));
+    let most = usize::from(matches!(command, "bundle" | "explain" | "credential" | "completions" | "update"));
     if let (Some(extra), false) = (rest.get(most), matches!(command, "help" | "version")) {
         return Err(format!("unexpected {} after {command}", Quoted(extra)));
     }
@@ -97,6 +97,7 @@ fn dispatch(typed: &Typed, arguments: &[OsString]) -> Result<u8, String> {
         "rehearse" => trial::rehearse(typed),
         "update" => update::command(typed, one("status, pin, unpin or rollback")?, typed.json)?,
         "status" => show::status(typed, typed.json),
+        "bundle" => bundle::bundle(typed, one("a file")?),
         "doctor" => doctor::doctor(typed, typed.json),
         "enroll" => identity::enroll(typed),
         "whoami" => whoami::whoami(typed, typed.json),

@@ -10,6 +10,7 @@ use crate::{
     run::now,
     show::identity_line,
     site,
+    standing::Standing,
     state::State,
     sys::file::Directory,
     whoami,
@@ -42,6 +43,11 @@ pub(crate) fn doctor(typed: &Typed, json: bool) -> u8 {
     first.exit()
 }
 
+/// What it finds, for programs.
+pub(crate) fn findings(typed: &Typed) -> String {
+    as_json(&examine(typed)).to_string()
+}
+
 fn examine(typed: &Typed) -> Vec<Check> {
     let mut checks = Vec::new();
     let loaded = site::load(typed.host_file.as_deref(), typed.state_dir.as_deref());
@@ -50,7 +56,8 @@ fn examine(typed: &Typed) -> Vec<Check> {
     let memory = state.memory();
     let warnings = state.warnings.first().cloned().map_or(Ok(()), Err);
     let last = if memory.last_code.is_empty() { "none" } else { &memory.last_code };
-    note(&mut checks, "state", &site.state_dir, warnings.map(|()| format!("last run: {last}")));
+    let standing = Standing::of(&mut state, &memory).line();
+    note(&mut checks, "state", &site.state_dir, warnings.map(|()| format!("{standing}; last run: {last}")));
     let identity = state.identity().and_then(|pem| Identity::parse(&pem));
     let identity =
         keep(&mut checks, "identity", "identity.pem", identity, |identity| format!("{}; {}", identity.id, identity_line(Some(identity), &state)));

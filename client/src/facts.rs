@@ -11,6 +11,12 @@ const FILE_BYTES_MAX: usize = 16_384;
 
 /// A name and a value each.
 pub(crate) fn gather(state_dir: &str, session: &Session) -> Vec<(String, String)> {
+    let egress = ("egress".to_owned(), session.egress().to_owned());
+    of_this_host(state_dir).into_iter().chain([egress]).collect()
+}
+
+/// The same, but for the way out.
+pub(crate) fn of_this_host(state_dir: &str) -> Vec<(String, String)> {
     let (release, machine) = start::kernel();
     let facts = [
         ("kernel", Some(first_two(&release))),
@@ -21,7 +27,6 @@ pub(crate) fn gather(state_dir: &str, session: &Session) -> Vec<(String, String)
         ("init", text("/proc/1/comm")),
         ("virt", Some(virt().to_owned())),
         ("fs", file::system(state_dir).map(str::to_owned)),
-        ("egress", Some(session.egress().to_owned())),
     ];
     facts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), word(&value?)?))).collect()
 }

@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), no_main)]
 #![cfg_attr(test, expect(dead_code, reason = "the tests have a main of their own"))]
 
+mod bundle;
 mod cli;
 mod deliver;
 mod doctor;
@@ -18,6 +19,7 @@ mod report;
 mod run;
 mod show;
 mod site;
+mod standing;
 mod state;
 mod sys;
 mod textfile;

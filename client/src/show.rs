@@ -1,6 +1,6 @@
 //! The commands that only tell.
 
-use crate::{cli::Typed, failure::Failure, identity::Identity, log, run::now, site, state::State};
+use crate::{cli::Typed, failure::Failure, identity::Identity, log, run::now, site, standing::Standing, state::State};
 use host::{
     due::{self, Due},
     formats::{Rendered, render, rfc3339},
@@ -14,11 +14,12 @@ use protocol::{
 use std::fmt::Write;
 
 /// Command, arguments, and what it does: help, completions and the manual page are made from this table.
-const COMMANDS: [(&str, &str, &str); 14] = [
+const COMMANDS: [(&str, &str, &str); 15] = [
     ("run", "", "fetch what is due and hand it over (the default)"),
     ("rescue", "", "after a run that failed: run the package's own copy, unless it was that run and the fault lies elsewhere"),
     ("status", "[--json]", "what this host holds, until when, and how the last run ended"),
     ("doctor", "[--json]", "walk the way of a run stage by stage and print the fix"),
+    ("bundle", "FILE", "what helps others to see what is wrong here, without keys and credentials, as a tar archive"),
     ("enroll", "[--host NAME] --token-file FILE", "come in with a token: FILE holds it, - is standard input"),
     ("whoami", "[--json]", "what the control plane knows of this host"),
     ("update", "status|pin|unpin|rollback", "which release this host runs; keep it; take others again; go back to the one before"),
@@ -84,12 +85,38 @@ pub(crate) fn status(typed: &Typed, json: bool) -> u8 {
         Err(failure) => return log::fail("cannot tell the status", &failure),
     };
     let mut state = State::open(&site.state_dir);
+    let event = standing(&site, &mut state);
+    if json {
+        return print_json(&event);
+    }
+    let (memory, identity) = (state.memory(), state.identity().and_then(|pem| Identity::parse(&pem)).ok());
+    let id = identity.as_ref().map_or("without identity", |identity| &identity.id);
+    let ago = |at: i64| if at == 0 { "never".to_owned() } else { format!("{} s ago", now().saturating_sub(at)) };
+    let mut text = format!("site {}, host {id}\n{}\n", site.name, Standing::of(&mut state, &memory).line());
+    let _ = writeln!(text, "{}", identity_line(identity.as_ref(), &state));
+    let _ = writeln!(text, "last run {} ({}), last success {}", ago(memory.last_run_at), memory.last_code, ago(memory.last_success_at));
+    for credential in event.get("credentials").and_then(Value::as_array).unwrap_or_default() {
+        let number = |key| credential.get(key).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
+        let name = credential.get("name").and_then(Value::as_str).unwrap_or_default();
+        let _ = writeln!(text, "credential {name}: ends in {}, next fetch in {}", number("expires_in"), number("next_fetch_in"));
+    }
+    log::print(&text)
+}
+
+/// What `status` tells, for programs.
+pub(crate) fn standing(site: &Site, state: &mut State) -> Value {
     let memory = state.memory();
+    let standing = Standing::of(state, &memory);
     let identity = state.identity().and_then(|pem| Identity::parse(&pem)).ok();
     let id = identity.as_ref().map_or("", |identity| &identity.id).to_owned();
     let life = identity.as_ref().and_then(Identity::life);
-    let credentials: Vec<Value> = site.credentials.iter().map(|credential| credential_status(&mut state, &credential.name, &id)).collect();
-    let event = object([
+    let credentials: Vec<Value> = site.credentials.iter().map(|credential| credential_status(state, &credential.name, &id)).collect();
+    object([
+        ("state", standing.word.into()),
+        ("generation", standing.generation.into()),
+        ("trial_generation", standing.on_trial().into()),
+        ("events_untold", i64::try_from(standing.untold).unwrap_or(i64::MAX).into()),
+        ("events_dropped", standing.dropped.into()),
         ("site", site.name.as_str().into()),
         ("host", if id.is_empty() { Value::Null } else { id.as_str().into() }),
         ("certificate_expires_at", life.map_or(Value::Null, |life| life.ends.into())),
@@ -99,21 +126,8 @@ pub(crate) fn status(typed: &Typed, json: bool) -> u8 {
         ("last_code", memory.last_code.as_str().into()),
         ("last_success_at", memory.last_success_at.into()),
         ("clock_skew_seconds", memory.clock_skew.into()),
-        ("credentials", Value::Array(credentials.clone())),
-    ]);
-    if json {
-        return print_json(&event);
-    }
-    let ago = |at: i64| if at == 0 { "never".to_owned() } else { format!("{} s ago", now().saturating_sub(at)) };
-    let mut text = format!("site {}, host {}\n", site.name, if id.is_empty() { "without identity" } else { &id });
-    let _ = writeln!(text, "{}", identity_line(identity.as_ref(), &state));
-    let _ = writeln!(text, "last run {} ({}), last success {}", ago(memory.last_run_at), memory.last_code, ago(memory.last_success_at));
-    for credential in &credentials {
-        let number = |key| credential.get(key).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
-        let name = credential.get("name").and_then(Value::as_str).unwrap_or_default();
-        let _ = writeln!(text, "credential {name}: ends in {}, next fetch in {}", number("expires_in"), number("next_fetch_in"));
-    }
-    log::print(&text)
+        ("credentials", Value::Array(credentials)),
+    ])
 }
 
 /// The identity's dates and what is prepared, for a person.

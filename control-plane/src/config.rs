@@ -179,6 +179,10 @@ pub(crate) struct Files {
     pub(crate) server_certificate: PathBuf,
     /// The server's private key.
     pub(crate) server_key: PathBuf,
+    /// What browsers at the operators' listener are shown, where there is such a file: they know no Ed25519.
+    pub(crate) browser_certificate: PathBuf,
+    /// Its private key.
+    pub(crate) browser_key: PathBuf,
     /// The P-256 key that signs tokens at first; as every key here, a path or `pkcs11:object=LABEL`.
     pub(crate) jwt_key: PathBuf,
     /// The RSA key that signs tokens at first, where policy says RS256.
@@ -208,6 +212,8 @@ impl Default for Files {
             enroll_roots: None,
             server_certificate: "server/server.crt".into(),
             server_key: "server/server.key".into(),
+            browser_certificate: "server/browser.crt".into(),
+            browser_key: "server/browser.key".into(),
             jwt_key: "keys/jwt.key".into(),
             jwt_rs256_key: "keys/jwt-rs256.key".into(),
             time_key: "keys/time.key".into(),
@@ -230,6 +236,8 @@ impl Files {
             enroll_roots: self.enroll_roots.map(|path| dir.join(path)),
             server_certificate: dir.join(self.server_certificate),
             server_key: dir.join(self.server_key),
+            browser_certificate: dir.join(self.browser_certificate),
+            browser_key: dir.join(self.browser_key),
             jwt_key: dir.join(self.jwt_key),
             jwt_rs256_key: dir.join(self.jwt_rs256_key),
             time_key: dir.join(self.time_key),

@@ -74,13 +74,18 @@ fn make_certificates(dir: &Path, trust_domain: &str, names: &[String]) -> Result
     let ca = CertifiedIssuer::self_signed(ca_parameters(&format!("Pinnace CA of {trust_domain}")), ed25519()?).map_err(cannot_certify)?;
     let server_key = ed25519()?;
     let server = server_parameters(names).and_then(|parameters| parameters.signed_by(&server_key, &ca)).map_err(cannot_certify)?;
+    // Known by itself: browsers take nothing that the CA's Ed25519 key has signed.
+    let browser_key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).map_err(cannot_certify)?;
+    let browser = server_parameters(names).and_then(|parameters| parameters.self_signed(&browser_key)).map_err(cannot_certify)?;
     let (operator_key, uri) = (ed25519()?, format!("spiffe://{trust_domain}/operator/admin/admin"));
     let operator = operator_parameters(&uri).and_then(|parameters| parameters.signed_by(&operator_key, &ca)).map_err(cannot_certify)?;
     files::make(&dir.join("operators/admin.pem"), Readers::Owner, &(operator_key.serialize_pem() + &operator.pem()))?;
     files::make(&dir.join("ca/ca.key"), Readers::Owner, &ca.key().serialize_pem())?;
     files::make(&dir.join("ca/ca.crt"), Readers::Everyone, &ca.pem())?;
     files::make(&dir.join("server/server.key"), Readers::Owner, &server_key.serialize_pem())?;
-    files::make(&dir.join("server/server.crt"), Readers::Everyone, &server.pem())
+    files::make(&dir.join("server/server.crt"), Readers::Everyone, &server.pem())?;
+    files::make(&dir.join("server/browser.key"), Readers::Owner, &browser_key.serialize_pem())?;
+    files::make(&dir.join("server/browser.crt"), Readers::Everyone, &browser.pem())
 }
 
 fn make_keys(dir: &Path) -> Result<(), Failure> {

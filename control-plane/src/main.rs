@@ -8,6 +8,7 @@ mod api;
 mod backup;
 mod cli;
 mod config;
+mod dashboard;
 mod driver;
 mod failure;
 mod files;

@@ -53,6 +53,7 @@ pub(crate) struct Metrics {
     otlp_sent: Family<One, Counter>,
     otlp_dropped: Counter,
     otlp_failed: Counter,
+    telemetry_commit: Histogram,
     rollout: Rollouts,
 }
 
@@ -99,6 +100,7 @@ impl Metrics {
             otlp_sent: Family::default(),
             otlp_dropped: Counter::default(),
             otlp_failed: Counter::default(),
+            telemetry_commit: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             rollout: Rollouts::default(),
         };
         metrics.register();
@@ -130,6 +132,7 @@ impl Metrics {
         registry.register("events_taken", "Events of hosts that are on record", self.events_taken.clone());
         registry.register("events_dropped", "Events that hosts dropped for want of room, as they say", self.events_dropped.clone());
         registry.register("reports_refused", "Reports of hosts that were put off", self.reports_refused.clone());
+        registry.register_with_unit("telemetry_commit", "Time to make a group of reports durable", Unit::Seconds, self.telemetry_commit.clone());
         registry.register("otlp_sent", "Log records and metrics that the collector has taken, by signal", self.otlp_sent.clone());
         registry.register("otlp_records_dropped", "Log records that the collector will not have", self.otlp_dropped.clone());
         registry.register("otlp_failed", "Tries to reach the collector that failed", self.otlp_failed.clone());
@@ -242,6 +245,11 @@ impl Metrics {
         for (name, wealth) in [("all", bet.all), ("concentrated", bet.concentrated), ("diffuse", bet.diffuse), ("silence", bet.silence)] {
             evidence.get_or_create(&[("bet", name.into())]).set(wealth.number());
         }
+    }
+
+    /// A group of reports was made durable.
+    pub(crate) fn telemetry_committed(&self, took: Duration) {
+        self.telemetry_commit.observe(took.as_secs_f64());
     }
 
     /// A report was put off.

@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
 
@@ -21,6 +21,7 @@ pub(crate) struct Registry {
     tokens: Table<Token>,
     others: Table<String>,
     followed: AtomicI64,
+    changes: AtomicU64,
 }
 
 /// An object and the revision it was read at.
@@ -73,6 +74,11 @@ impl Registry {
         self.followed.load(Ordering::Acquire)
     }
 
+    /// Grows whenever something was taken in.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// Takes in all that the store has after [`Registry::followed`].
     pub(crate) fn follow(&self, objects: Vec<Object>) {
         let newest = objects.iter().map(|object| object.revision).max().unwrap_or(0);
@@ -114,6 +120,9 @@ impl Registry {
 
     /// Takes single objects in, such as those changed here.
     pub(crate) fn absorb(&self, objects: Vec<Object>) {
+        if !objects.is_empty() {
+            self.changes.fetch_add(1, Ordering::AcqRel);
+        }
         for Object { kind, name, revision, body } in objects {
             match kind {
                 Kind::Host => self.hosts.put_json(name, revision, body.as_deref()),

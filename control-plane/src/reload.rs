@@ -133,7 +133,8 @@ impl Watch {
 
     fn look(&self) -> Vec<Option<Print>> {
         let files = &self.files;
-        let fixed = [&files.client_roots, &files.server_certificate, &files.server_key, &files.policy];
+        let browsers = [&files.browser_certificate, &files.browser_key];
+        let fixed = [&files.client_roots, &files.server_certificate, &files.server_key, &files.policy].into_iter().chain(browsers);
         let print = |path: &PathBuf| {
             let metadata = fs::metadata(path).ok()?;
             Some(Print { modified: (metadata.mtime(), metadata.mtime_nsec()), size: metadata.size(), inode: metadata.ino() })

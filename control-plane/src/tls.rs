@@ -3,6 +3,7 @@
 //! Hosts and other clients may come with TLS 1.2 or 1.3; key exchange prefers the post-quantum hybrid. No session is ever
 //! resumed: a revoked or expired identity has no ticket to come back with.
 
+mod browser;
 mod guard;
 
 use crate::{config::Files, failure::Failure, files, issuers::Ring};
@@ -21,6 +22,8 @@ use x509_parser::extensions::GeneralName;
 pub(crate) struct Configs {
     /// Asks for a client certificate.
     pub(crate) hosts: Arc<ServerConfig>,
+    /// The same, with what browsers understand for those that understand nothing else.
+    pub(crate) operators: Arc<ServerConfig>,
     /// Judges those certificates.
     pub(crate) guard: Arc<Guard>,
     /// Asks for none.
@@ -46,7 +49,10 @@ impl Configs {
         let names = chain.first().map(names).unwrap_or_default();
         let hosts = server_config(files, &provider, chain.clone(), Some(Arc::clone(&guard)))?;
         let public = server_config(files, &provider, chain, None)?;
-        Ok(Self { hosts: Arc::new(hosts), guard, public: Arc::new(public), revoked_authorities: keys.revoked_authorities(), certificate_ends, names })
+        let operators = browser::beside(&hosts, files, &provider)?;
+        let revoked_authorities = keys.revoked_authorities();
+        let (hosts, operators, public) = (Arc::new(hosts), Arc::new(operators), Arc::new(public));
+        Ok(Self { hosts, operators, guard, public, revoked_authorities, certificate_ends, names })
     }
 }
 

@@ -38,6 +38,11 @@ impl Api {
         Ok(Self { agent, server: context.server.clone() })
     }
 
+    /// Host and port of the operators' listener.
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
     /// A GET below `/v1/operators/`.
     pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
         self.answer(self.agent.get(self.url(path)).call())

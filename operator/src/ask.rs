@@ -25,6 +25,8 @@ enum Output {
     Table,
     /// As the control plane answers; its `version` says which shape it has.
     Json,
+    /// Lists about the fleet, for other programs.
+    Csv,
 }
 
 impl Ask {
@@ -33,11 +35,16 @@ impl Ask {
         Api::new(&context::chosen(self.context.as_deref(), self.domain.as_deref())?)
     }
 
+    /// Whether the answer is wanted as CSV.
+    pub(crate) fn wants_csv(&self) -> bool {
+        self.output == Output::Csv
+    }
+
     /// Prints an answer: as JSON, or as `table` does.
     pub(crate) fn show(&self, answer: &Value, table: impl FnOnce(&Value)) {
         match self.output {
             Output::Json => println!("{answer}"),
-            Output::Table => table(answer),
+            Output::Table | Output::Csv => table(answer),
         }
     }
 }

@@ -6,8 +6,10 @@ mod api;
 mod ask;
 mod audit;
 mod context;
+mod dashboard;
 mod failure;
 mod files;
+mod fleet;
 mod host;
 mod hosts;
 mod operators;
@@ -69,6 +71,9 @@ enum Command {
     /// Enrolment tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Questions about the fleet: what fails, where, since when and why.
+    #[command(subcommand)]
+    Fleet(fleet::FleetCommand),
     /// Hosts on record.
     #[command(subcommand)]
     Hosts(hosts::HostsCommand),
@@ -98,6 +103,12 @@ enum Command {
         state: wave::Drain,
         #[command(flatten)]
         why: wave::Why,
+    },
+    /// A link that opens the dashboard in a browser, once.
+    Dashboard {
+        /// viewer, operator or admin, at most your own, which it is without this.
+        #[arg(long)]
+        role: Option<String>,
     },
     /// How the control plane is.
     Status,
@@ -183,6 +194,9 @@ fn misused(wrong: &clap::Error) -> Failure {
 }
 
 fn run(ask: &Ask, command: Command) -> Result<ExitCode, Failure> {
+    if ask.wants_csv() && !matches!(command, Command::Fleet(_)) {
+        return Err(Failure::new("usage", "cannot answer as CSV", "only lists about the fleet come as CSV", "use -o json"));
+    }
     let done = match command {
         // Its exit status says how the rollout stands.
         Command::Rollout(command) => return rollout::run(ask, command),
@@ -194,6 +208,7 @@ fn run(ask: &Ask, command: Command) -> Result<ExitCode, Failure> {
         Command::Context(ContextCommand::Use { name }) => context::take(&name),
         Command::Context(ContextCommand::List) => context::list(ask),
         Command::Token(command) => token::run(ask, command),
+        Command::Fleet(command) => fleet::run(ask, command),
         Command::Hosts(command) => hosts::run(ask, command),
         Command::Policy(command) => policy::run(ask, command),
         Command::Audit(command) => audit::run(ask, command),
@@ -202,10 +217,14 @@ fn run(ask: &Ask, command: Command) -> Result<ExitCode, Failure> {
         Command::Package(typed) => package::run(&typed),
         Command::Wave(command) => wave::run(ask, command),
         Command::Drain { state, why } => wave::drain(ask, state, &why),
+        Command::Dashboard { role } => dashboard::run(ask, role.as_deref()),
         Command::Status => operators::status(ask),
         Command::Whoami => operators::whoami(ask),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Typed::command(), "pinnacectl", &mut std::io::stdout());
+            if shell == clap_complete::Shell::Bash {
+                print!("{}", fleet::completions::BASH);
+            }
             Ok(())
         }
     };

@@ -1,10 +1,11 @@
-//! `cargo xtask bench [client|server|verify]`: the client, the server and the verification of releases beside their peers, in one run,
-//! on loopback.
+//! `cargo xtask bench [client|server|verify|ingest]`: the client, the server and the verification of releases beside their peers, in
+//! one run, on loopback; and what telemetry costs.
 //!
 //! Rounds are interleaved, so that whatever else the machine does falls on everybody. Nothing is compared with a number that was
 //! measured elsewhere. A peer that cannot be had is named, and its lines say `not measured`.
 
 mod client;
+mod ingest;
 mod peers;
 mod server;
 mod verify;
@@ -12,15 +13,16 @@ mod verify;
 use crate::shell::Done;
 use std::{fs, path::PathBuf};
 
-const USAGE: &str = "usage: cargo xtask bench [client|server|verify]";
+const USAGE: &str = "usage: cargo xtask bench [client|server|verify|ingest]";
 
 /// The command, with the words after its name.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let (client, server, verify) = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => (true, true, true),
-        ["client"] => (true, false, false),
-        ["server"] => (false, true, false),
-        ["verify"] => (false, false, true),
+    let (client, server, verify, ingest) = match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => (true, true, true, true),
+        ["client"] => (true, false, false, false),
+        ["server"] => (false, true, false, false),
+        ["verify"] => (false, false, true, false),
+        ["ingest"] => (false, false, false, true),
         _ => return Err(USAGE.to_owned()),
     };
     let folder = Folder::make()?;
@@ -32,6 +34,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     if verify {
         limits.extend(verify::run(&folder.0)?);
+    }
+    if ingest {
+        limits.extend(ingest::run()?);
     }
     println!("\nlimits");
     for limit in &limits {

@@ -24,7 +24,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   dist    [--key FILE --passphrase-file FILE]: the static clients, their packages, bill of materials and checksums, signed
   reproduce  make that here and in a clean clone, and compare the bytes
   size    the stamped clients' sizes and crate count against their limits
-  bench   [client|server|verify]: client, server and verification beside their peers
+  bench   [client|server|verify|ingest]: client, server and verification beside their peers; what telemetry costs
   load    [--hosts N] [--within SECONDS]: a fleet that comes back all at once
   simulate  [--bless] [SCENARIO ...] | --table: a fleet and its releases on virtual time
   fuzz    [SECONDS] [--runs N] [TARGET ...]: fuzz targets, all of them if none is named, each beginning with its corpus

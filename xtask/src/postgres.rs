@@ -33,7 +33,8 @@ impl Postgres {
         format!("host={} user=pinnaced dbname=postgres", self.folder.display())
     }
 
-    fn data(&self) -> PathBuf {
+    /// Where its files are.
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
 

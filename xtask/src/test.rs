@@ -32,6 +32,8 @@ pub(crate) fn run() -> Done {
                 ("pg_ctlcluster", "postgresql"),
                 ("rpm", "rpm"),
                 ("bwrap", "bubblewrap"),
+                ("chromium", "chromium"),
+                ("chromedriver", "chromium-driver"),
                 ("mmdebstrap", "mmdebstrap"),
                 ("systemd-nspawn", "systemd-container"),
                 ("strace", "strace"),

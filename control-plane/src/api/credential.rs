@@ -45,7 +45,7 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, visitor: &Visitor, wanted:
         return Err(Box::new(unrecorded(not_written)));
     }
     plane.metrics.issued(name);
-    plane.telemetry.hear(guest.id.host(), now);
+    plane.telemetry.issued(guest.id.host(), name, answer.expires_at, now);
     tracing::debug!(event = "issued", host = %guest.id, credential = name);
     Ok(reply::json(answer.to_json()))
 }

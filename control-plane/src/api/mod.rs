@@ -9,7 +9,7 @@ mod membership;
 pub(crate) mod operators;
 pub(crate) mod public;
 mod releases;
-mod reply;
+pub(crate) mod reply;
 mod room;
 mod visitor;
 
@@ -18,6 +18,7 @@ pub(crate) use room::Room;
 pub(crate) use visitor::{Certificate, Standing, Visitor};
 
 use crate::{
+    dashboard::Dashboard,
     driver::Live,
     issuers::{Ring, Source},
     metrics::Metrics,
@@ -84,6 +85,8 @@ pub(crate) struct ControlPlane {
     pub(crate) mirror: Option<Mirror>,
     /// The releases offered; replaced whole by a change.
     pub(crate) offered: ArcSwap<Offered>,
+    /// What the dashboard remembers.
+    pub(crate) dashboard: Dashboard,
     /// How releases reach hosts.
     pub(crate) release_rules: release::Rules,
     /// What is in force of all rollouts; replaced whole by a change.

@@ -18,14 +18,14 @@ pub(crate) struct Code(pub(crate) String);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A 200 that no cache may keep.
-pub(super) fn json(body: String) -> Reply {
+pub(crate) fn json(body: String) -> Reply {
     let mut reply = typed(StatusCode::OK, JSON, body);
     reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     reply
 }
 
 /// A 200 that caches may keep for so long.
-pub(super) fn document(body: String, cache_seconds: u32) -> Reply {
+pub(crate) fn document(body: String, cache_seconds: u32) -> Reply {
     let max_age = HeaderValue::from_str(&format!("public, max-age={cache_seconds}")).unwrap_or(HeaderValue::from_static("no-cache"));
     let mut reply = typed(StatusCode::OK, JSON, body);
     reply.headers_mut().insert(header::CACHE_CONTROL, max_age);
@@ -33,19 +33,19 @@ pub(super) fn document(body: String, cache_seconds: u32) -> Reply {
 }
 
 /// A 304: what the host holds is still to be held.
-pub(super) fn hold() -> Reply {
+pub(crate) fn hold() -> Reply {
     let mut reply = Response::new(Full::default());
     *reply.status_mut() = StatusCode::NOT_MODIFIED;
     reply
 }
 
 /// Plain words.
-pub(super) fn text(status: StatusCode, content_type: &'static str, body: String) -> Reply {
+pub(crate) fn text(status: StatusCode, content_type: &'static str, body: String) -> Reply {
     typed(status, HeaderValue::from_static(content_type), body)
 }
 
 /// Any status but 200, in words.
-pub(super) fn refuse(status: StatusCode, code: &str, [error, because, hint]: [&str; 3]) -> Reply {
+pub(crate) fn refuse(status: StatusCode, code: &str, [error, because, hint]: [&str; 3]) -> Reply {
     let refusal = Refusal { code: code.into(), error: error.into(), because: because.into(), hint: hint.into() };
     let mut reply = typed(status, JSON, refusal.to_json());
     reply.extensions_mut().insert(Code(refusal.code));
@@ -54,12 +54,12 @@ pub(super) fn refuse(status: StatusCode, code: &str, [error, because, hint]: [&s
 }
 
 /// A 503 that says when to come again: 1 to 8 seconds.
-pub(super) fn come_again(code: &str, words: [&str; 3]) -> Reply {
+pub(crate) fn come_again(code: &str, words: [&str; 3]) -> Reply {
     come_again_within(code, words, 8)
 }
 
 /// A 503 that says when to come again: 1 to `spread` seconds, at random, so that those sent away do not come back together.
-pub(super) fn come_again_within(code: &str, words: [&str; 3], spread: u64) -> Reply {
+pub(crate) fn come_again_within(code: &str, words: [&str; 3], spread: u64) -> Reply {
     let mut chance = [0; 8];
     // Without chance all wait one second.
     let _ = aws_lc_rs::rand::fill(&mut chance);
@@ -70,14 +70,14 @@ pub(super) fn come_again_within(code: &str, words: [&str; 3], spread: u64) -> Re
 }
 
 /// A 429: whoever asks has had its share, and comes again after so many seconds.
-pub(super) fn too_many(code: &str, words: [&str; 3], seconds: u64) -> Reply {
+pub(crate) fn too_many(code: &str, words: [&str; 3], seconds: u64) -> Reply {
     let mut reply = refuse(StatusCode::TOO_MANY_REQUESTS, code, words);
     reply.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     reply
 }
 
 /// There is nothing there.
-pub(super) fn nothing_there() -> Reply {
+pub(crate) fn nothing_there() -> Reply {
     refuse(
         StatusCode::NOT_FOUND,
         "request.unknown-path",
@@ -86,13 +86,13 @@ pub(super) fn nothing_there() -> Reply {
 }
 
 /// There is something there, for another method.
-pub(super) fn wrong_method() -> Reply {
+pub(crate) fn wrong_method() -> Reply {
     let words = ["the request was refused", "this method is not served here", "see the protocol"];
     closing(refuse(StatusCode::METHOD_NOT_ALLOWED, "request.method", words))
 }
 
 /// Refuses every request that is not a GET without a body.
-pub(super) fn check_form<B>(request: &Request<B>) -> Result<(), Box<Reply>> {
+pub(crate) fn check_form<B>(request: &Request<B>) -> Result<(), Box<Reply>> {
     if request.method() != Method::GET {
         let mut reply = wrong_method();
         reply.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
@@ -110,7 +110,7 @@ fn has_body(headers: &HeaderMap) -> bool {
 }
 
 /// The connection ends with this answer, so that no body is ever waited for.
-pub(crate) fn closing(mut reply: Reply) -> Reply {
+pub(crate) fn closing<B>(mut reply: Response<B>) -> Response<B> {
     reply.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     reply
 }

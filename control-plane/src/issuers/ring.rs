@@ -60,6 +60,11 @@ impl Ring {
         (Self { signing, keys, key_set, bundle, trusted, distrusted }, failures)
     }
 
+    /// All keys on record.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Signs hosts' certificates.
     pub(crate) fn ca(&self) -> Result<&Ca, Unsigned> {
         match self.signer(Use::Ca, None)? {

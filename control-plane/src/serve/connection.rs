@@ -5,11 +5,12 @@ use super::{
     farewell::{Farewell, Last},
 };
 use crate::{
-    api::{self, Code, ControlPlane, Reply, Visitor},
+    api::{self, Code, ControlPlane, Visitor},
     config::Limits,
+    dashboard::{self, Content},
     tls::Configs,
 };
-use hyper::{HeaderMap, Request, body::Incoming, header, server::conn::http1, service::service_fn};
+use hyper::{HeaderMap, Request, Response, body::Incoming, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use protocol::membership::{BINDING_BYTES, BINDING_LABEL};
 use rustls::ServerConfig;
@@ -58,7 +59,8 @@ pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &Arc<ControlPl
     let door = guest.door;
     let _open = plane.metrics.connection(door.name());
     let config = match door {
-        Door::Hosts | Door::Operators => &configs.hosts,
+        Door::Hosts => &configs.hosts,
+        Door::Operators => &configs.operators,
         Door::Public => &configs.public,
         Door::Admin => {
             let desk = Desk { door, plane, visitor: &Visitor::default(), patience: guest.limits.header(), last: None };
@@ -72,14 +74,15 @@ pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &Arc<ControlPl
     converse(guest, stream, desk).await;
 }
 
-async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Reply, Infallible> {
+async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Response<Content>, Infallible> {
     let close = |headers: &HeaderMap| headers.get(header::CONNECTION).is_some_and(|value| value == "close");
     let (asked_to_close, started) = (close(request.headers()), Instant::now());
     let mut reply = match desk.door {
-        Door::Hosts => api::hosts::answer(desk.plane, desk.visitor, request, desk.patience).await,
-        Door::Operators => api::operators::answer(desk.plane, desk.visitor, request, desk.patience).await,
-        Door::Public => api::public::answer(desk.plane, &request),
-        Door::Admin => api::admin::answer(desk.plane, &request),
+        Door::Hosts => api::hosts::answer(desk.plane, desk.visitor, request, desk.patience).await.map(Content::Left),
+        Door::Operators if dashboard::is_page(request.uri().path()) => dashboard::answer(desk.plane, desk.visitor, request, desk.patience).await,
+        Door::Operators => api::operators::answer(desk.plane, desk.visitor, request, desk.patience).await.map(Content::Left),
+        Door::Public => api::public::answer(desk.plane, &request).map(Content::Left),
+        Door::Admin => api::admin::answer(desk.plane, &request).map(Content::Left),
     };
     if desk.door == Door::Hosts && desk.plane.is_draining() {
         reply = api::closing(reply);

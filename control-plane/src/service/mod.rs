@@ -1,5 +1,6 @@
 //! The rules: who is let in, who may have what, and what an issued credential says. No I/O; time and chance are arguments.
 
+pub(crate) mod fleet;
 pub(crate) mod host;
 pub(crate) mod issue;
 pub(crate) mod keys;

@@ -5,6 +5,7 @@
 
 use protocol::{
     event::{Event, FACTS_MAX, Report},
+    filter::OUTCOMES,
     reason::Reason,
     trial::{Crossover, Pair},
 };
@@ -21,6 +22,16 @@ const TRIALS_MAX: usize = 4;
 const CROSSOVERS_MAX: usize = 256;
 /// An event that is told later than that is dated so.
 const LATE_SECONDS_MAX: i64 = 30 * 86_400;
+/// What a run came to that left a credential where it was.
+pub(crate) const FAILED: &str = "failed";
+/// What became of a release behind a run, told apart from it.
+const UPDATE: &str = "update";
+/// More than that no host drops between two reports, whatever it says.
+const DROPPED_MAX: i64 = 1_000_000;
+/// Credentials of a host whose ends are remembered.
+const HELD_MAX: usize = 32;
+/// For how long after their ends.
+const HELD_SECONDS_MAX: i64 = 7 * 86_400;
 /// The fact that the control plane itself finds out.
 pub(crate) const CLOCK_OFFSET: &str = "clock_offset";
 
@@ -34,6 +45,14 @@ pub(crate) struct Told {
     pub(crate) reported_at: i64,
     /// Its newest event.
     pub(crate) newest: Option<Newest>,
+    /// Since when every run of its has failed, seconds since 1970; 0 if the newest one did not.
+    pub(crate) failing_since: i64,
+    /// Events that it dropped for want of room, as far as it says: a hole in what is known of it.
+    pub(crate) dropped: i64,
+    /// When it last said that it had dropped some; 0 for never.
+    pub(crate) dropped_at: i64,
+    /// When the credentials end that it was issued, by name.
+    pub(crate) holds: BTreeMap<String, i64>,
     /// Its trials, the newest last.
     pub(crate) trials: Vec<Trial>,
     outboxes: Vec<Outbox>,
@@ -52,6 +71,12 @@ pub(crate) struct Newest {
     pub(crate) outcome: String,
     /// The generation that was in charge.
     pub(crate) generation: i64,
+    /// How long the run took.
+    #[serde(default)]
+    pub(crate) elapsed_ms: i64,
+    /// What became of a release in it; empty where nothing did.
+    #[serde(default)]
+    pub(crate) update: String,
 }
 
 /// A host's trial of one release.
@@ -105,7 +130,10 @@ impl Told {
         };
         let events: Vec<(i64, Event)> = events.iter().map(dated).collect();
         let taken = events.last().map_or(known.newest, |(_, event)| event.number);
-        let dropped = report.dropped.saturating_sub(known.dropped).max(0);
+        let dropped = report.dropped.saturating_sub(known.dropped).clamp(0, DROPPED_MAX);
+        if dropped > 0 {
+            (self.dropped, self.dropped_at) = (self.dropped.saturating_add(dropped), now);
+        }
         self.remember(Outbox { name: report.outbox.clone(), newest: taken, dropped: known.dropped.max(report.dropped) });
         for (at, event) in &events {
             self.learn(*at, event);
@@ -113,6 +141,21 @@ impl Told {
         self.reported_at = self.reported_at.max(now);
         self.describe(&report.facts, offset);
         Ok(Fresh { taken, events, dropped })
+    }
+
+    /// Remembers when credentials end that the host was issued; what ended long ago it does not fetch any more.
+    pub(crate) fn hold(&mut self, issued: BTreeMap<String, i64>, now: i64) {
+        self.holds.retain(|_, ends| *ends > now.saturating_sub(HELD_SECONDS_MAX));
+        for (name, ends) in issued {
+            if self.holds.len() < HELD_MAX || self.holds.contains_key(&name) {
+                self.holds.insert(name, ends);
+            }
+        }
+    }
+
+    /// Whether a release is on trial there.
+    pub(crate) fn tries(&self) -> bool {
+        self.trials.last().is_some_and(|trial| trial.verdict.is_empty())
     }
 
     /// The trial of a release.
@@ -139,7 +182,7 @@ impl Told {
 
     fn learn(&mut self, at: i64, event: &Event) {
         if self.newest.as_ref().is_none_or(|newest| newest.at <= at) {
-            self.newest = Some(Newest { at, code: event.code.clone(), outcome: event.outcome.clone(), generation: event.generation });
+            self.renew(at, event);
         }
         for crossover in &event.crossovers {
             self.with_trial(&crossover.release, |trial| trial.take(crossover));
@@ -147,6 +190,26 @@ impl Told {
         if protocol::trial::is_sha256(&event.verdict_on) {
             self.with_trial(&event.verdict_on, |trial| trial.verdict.clone_from(&event.verdict));
         }
+    }
+
+    fn renew(&mut self, at: i64, event: &Event) {
+        let (code, outcome) = (code_word(&event.code), outcome_word(&event.outcome));
+        if let (UPDATE, Some(newest)) = (outcome, &mut self.newest) {
+            // How a run ended is not what became of the release behind it.
+            newest.update.clone_from(&event.update);
+            return;
+        }
+        self.failing_since = match (outcome, self.failing_since) {
+            (FAILED, 0) => at,
+            (FAILED, since) => since,
+            _ => 0,
+        };
+        let update = match &self.newest {
+            Some(newest) if event.update.is_empty() => newest.update.clone(),
+            _ => event.update.clone(),
+        };
+        let (code, outcome) = (code.into(), outcome.into());
+        self.newest = Some(Newest { at, code, outcome, generation: event.generation, elapsed_ms: event.elapsed_ms, update });
     }
 
     /// Does something with the trial of a release, which becomes the newest.
@@ -193,7 +256,7 @@ pub(crate) fn code_word(code: &str) -> &str {
 
 /// What a run came to, or a word for all that is none of ours.
 pub(crate) fn outcome_word(outcome: &str) -> &'static str {
-    ["delivered", "fresh", "failed"].into_iter().find(|known| *known == outcome).unwrap_or("other")
+    OUTCOMES.into_iter().find(|known| *known == outcome).unwrap_or("other")
 }
 
 /// How far a clock is off, coarsely: hosts that are alike in it are alike in what it breaks.

@@ -3,8 +3,13 @@
 //! Reports go through a bounded queue to a writer of their own. When it is full, or its database is away, a host is told to come
 //! again; it keeps what it has to tell.
 
+#[cfg(test)]
+mod bench;
 pub(crate) mod census;
+mod counts;
 mod fleet;
+mod history;
+mod view;
 mod writer;
 
 pub(crate) use fleet::Fleet;
@@ -12,9 +17,9 @@ pub(crate) use fleet::Fleet;
 use crate::{config::Kept, failure::Failure, metrics::Metrics, otlp::Otlp, store::telemetry::Place};
 use protocol::event::Report;
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
@@ -32,6 +37,8 @@ pub(crate) struct Telemetry {
     queue: SyncSender<Waiting>,
     waiting: Mutex<Option<Receiver<Waiting>>>,
     shared: Arc<Shared>,
+    place: OnceLock<Place>,
+    view: view::View,
 }
 
 /// What the writer and those who read have in common.
@@ -49,10 +56,12 @@ impl Shared {
     }
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Heard {
     at: i64,
     recorded: i64,
+    /// When the credentials end that this process issued it.
+    holds: BTreeMap<String, i64>,
 }
 
 /// Why a report was not taken in.
@@ -68,6 +77,7 @@ struct Waiting {
     host: String,
     report: Report,
     now: i64,
+    holds: BTreeMap<String, i64>,
     done: oneshot::Sender<Result<i64, NotTaken>>,
 }
 
@@ -75,12 +85,13 @@ impl Telemetry {
     /// Not started yet.
     pub(crate) fn new() -> Self {
         let (queue, waiting) = sync_channel(QUEUE_MAX);
-        Self { queue, waiting: Mutex::new(Some(waiting)), shared: Arc::default() }
+        Self { queue, waiting: Mutex::new(Some(waiting)), shared: Arc::default(), place: OnceLock::new(), view: view::View::default() }
     }
 
     /// Starts the writer, which ends once this is dropped and all is written.
     pub(crate) fn start(&self, place: Place, kept: Kept, metrics: Arc<Metrics>, otlp: Option<Arc<Otlp>>) -> Result<Option<JoinHandle<()>>, Failure> {
         let Some(waiting) = lock(&self.waiting).take() else { return Ok(None) };
+        let place = self.place.get_or_init(|| place).clone();
         let writer = writer::Writer::new(place, kept, metrics, otlp, Arc::clone(&self.shared));
         let thread = thread::Builder::new().name("telemetry".into()).spawn(move || writer.run(&waiting));
         thread.map(Some).map_err(|error| Failure::new("cannot start the telemetry's writer", error, "check the limits on threads and memory"))
@@ -89,7 +100,9 @@ impl Telemetry {
     /// Returns once the report is on the disk, with the number of the newest event that is.
     pub(crate) async fn take(&self, host: &str, report: Report, now: i64) -> Result<i64, NotTaken> {
         let (done, wait) = oneshot::channel();
-        self.queue.try_send(Waiting { host: host.into(), report, now, done }).map_err(|_| NotTaken::Busy)?;
+        // What was issued on the same connection becomes durable with what is told: it costs no write of its own.
+        let holds = self.shared.part(host).get(host).map(|heard| heard.holds.clone()).unwrap_or_default();
+        self.queue.try_send(Waiting { host: host.into(), report, now, holds, done }).map_err(|_| NotTaken::Busy)?;
         match tokio::time::timeout(PATIENCE, wait).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => Err(NotTaken::Busy),
@@ -98,18 +111,40 @@ impl Telemetry {
 
     /// A host was heard of.
     pub(crate) fn hear(&self, host: &str, now: i64) {
-        let mut heard = self.shared.part(host);
-        match heard.get_mut(host) {
-            Some(known) => known.at = known.at.max(now),
-            None => {
-                heard.insert(host.into(), Heard { at: now, recorded: 0 });
-            }
+        self.hear_and(host, now, |_| ());
+    }
+
+    /// A host was issued a credential that ends then.
+    pub(crate) fn issued(&self, host: &str, credential: &str, ends: i64, now: i64) {
+        self.hear_and(host, now, |heard| {
+            heard.holds.insert(credential.into(), ends);
+        });
+    }
+
+    fn hear_and(&self, host: &str, now: i64, act: impl FnOnce(&mut Heard)) {
+        let mut part = self.shared.part(host);
+        if !part.contains_key(host) {
+            part.insert(host.into(), Heard::default());
+        }
+        if let Some(heard) = part.get_mut(host) {
+            heard.at = heard.at.max(now);
+            act(heard);
         }
     }
 
     /// When a host was last heard of by this process; 0 for never.
     pub(crate) fn heard_here(&self, host: &str) -> i64 {
         self.shared.part(host).get(host).map_or(0, |heard| heard.at)
+    }
+
+    /// The same, and when the credentials end that it was issued here.
+    pub(crate) fn held_here(&self, host: &str) -> (i64, BTreeMap<String, i64>) {
+        self.shared.part(host).get(host).map(|heard| (heard.at, heard.holds.clone())).unwrap_or_default()
+    }
+
+    /// Where it is on record; `None` before the start.
+    fn place(&self) -> Option<Place> {
+        self.place.get().cloned()
     }
 
     /// The fleet as it was a second ago.

@@ -1,16 +1,20 @@
 //! The telemetry's writer: a thread that commits whatever has gathered, and keeps the fleet in memory current.
 
-use super::{NotTaken, Shared, Waiting, lock};
+use super::{
+    NotTaken, Shared, Waiting,
+    counts::{Words, count_all},
+    lock,
+};
 use crate::{
     config::Kept,
     metrics::Metrics,
     otlp::{Otlp, Record},
-    service::telemetry::{Fresh, Told, TooMuch, code_word, outcome_word},
-    store::telemetry::{Batch, Before, EventRow, HostRow, Mark, Place, RollupKey, Telemetry},
+    service::telemetry::{Fresh, Told, TooMuch},
+    store::telemetry::{Batch, Before, EventRow, HostRow, Mark, Place, Telemetry},
 };
-use protocol::event::Event;
 use std::{
     collections::{BTreeMap, HashMap},
+    mem,
     sync::{
         Arc, PoisonError,
         mpsc::{Receiver, RecvTimeoutError},
@@ -38,19 +42,34 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     store: Option<Telemetry>,
     tried: Option<Instant>,
-    pruned: Instant,
+    /// When what is too old was last looked for; `None` before the first time.
+    pruned: Option<Instant>,
     ticked: Instant,
     mark: Mark,
     trouble: String,
+    words: Words,
 }
 
 /// What comes of one report, and what to tell once it is on record: also what is known of its host.
-type Outcome = Result<(Fresh, BTreeMap<String, String>), TooMuch>;
+pub(super) type Outcome = Result<(Fresh, BTreeMap<String, String>), TooMuch>;
 
 impl Writer {
     pub(super) fn new(place: Place, kept: Kept, metrics: Arc<Metrics>, otlp: Option<Arc<Otlp>>, shared: Arc<Shared>) -> Self {
-        let (pruned, ticked) = (Instant::now(), Instant::now());
-        Self { place, kept, metrics, otlp, shared, store: None, tried: None, pruned, ticked, mark: (0, String::new()), trouble: String::new() }
+        let (pruned, ticked) = (None, Instant::now());
+        Self {
+            place,
+            kept,
+            metrics,
+            otlp,
+            shared,
+            store: None,
+            tried: None,
+            pruned,
+            ticked,
+            mark: (0, String::new()),
+            trouble: String::new(),
+            words: Words::default(),
+        }
     }
 
     pub(super) fn run(mut self, waiting: &Receiver<Waiting>) {
@@ -74,10 +93,13 @@ impl Writer {
     }
 
     fn take(&mut self, group: Vec<Waiting>) {
-        let mut hosts: Vec<String> = group.iter().map(|waiting| waiting.host.clone()).collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        let outcomes = self.with_store(|store| store.change(&hosts, |known| merge(&known, &group)));
+        let hosts = hosts_of(&group);
+        let (mut words, began) = (mem::take(&mut self.words), Instant::now());
+        let outcomes = self.with_store(|store| store.change(&hosts, |known| merge(&known, &group, &mut words)));
+        self.words = words;
+        if outcomes.is_some() {
+            self.metrics.telemetry_committed(began.elapsed());
+        }
         let outcomes = outcomes.unwrap_or_default();
         let mut outcomes = outcomes.into_iter();
         for waiting in group {
@@ -122,7 +144,7 @@ impl Writer {
             }
         }
         self.follow();
-        if self.pruned.elapsed() >= PRUNING {
+        if self.pruned.is_none_or(|pruned| pruned.elapsed() >= PRUNING) {
             let (now, kept) = (crate::api::now(), self.kept);
             let before = Before {
                 events: now - i64::from(kept.events_hours) * 3_600,
@@ -130,7 +152,7 @@ impl Writer {
                 hosts: now - i64::from(kept.hosts_days) * 86_400,
             };
             if self.with_store(|store| store.prune(before)) != Some(true) {
-                self.pruned = Instant::now();
+                self.pruned = Some(Instant::now());
             }
         }
     }
@@ -200,39 +222,36 @@ impl Writer {
     }
 }
 
+/// The hosts of a group of reports, each once.
+pub(super) fn hosts_of(group: &[Waiting]) -> Vec<String> {
+    let mut hosts: Vec<String> = group.iter().map(|waiting| waiting.host.clone()).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    hosts
+}
+
 /// What a group of reports makes of what is known of their hosts.
-fn merge(known: &HashMap<String, String>, group: &[Waiting]) -> (Batch, Vec<Outcome>) {
+pub(super) fn merge(known: &HashMap<String, String>, group: &[Waiting], words: &mut Words) -> (Batch, Vec<Outcome>) {
     let mut hosts: HashMap<&str, (Told, i64)> = HashMap::new();
     let mut batch = Batch::default();
     let mut outcomes = Vec::new();
-    for Waiting { host, report, now, .. } in group {
+    for Waiting { host, report, now, holds, .. } in group {
         let read = || known.get(host).and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
         let (told, seen) = hosts.entry(host).or_insert_with(|| (read(), 0));
         *seen = (*seen).max(*now);
+        told.hold(holds.clone(), *now);
         let outcome = told.take(report, *now);
-        for (at, event) in outcome.iter().flat_map(|fresh| &fresh.events) {
-            count(&mut batch, *at, event);
-            let body = event.to_value().to_string();
-            batch.events.push(EventRow { at: *at, host: host.clone(), outbox: report.outbox.clone(), number: event.number, body });
+        if let Ok(fresh) = &outcome {
+            let slices = words.slices(told, *now);
+            count_all(&mut batch, fresh, &slices, words, *now);
+            for (at, event) in &fresh.events {
+                let body = event.to_value().to_string();
+                batch.events.push(EventRow { at: *at, host: host.clone(), outbox: report.outbox.clone(), number: event.number, body });
+            }
         }
         outcomes.push(outcome.map(|fresh| (fresh, told.facts.clone())));
     }
     let row = |(host, (told, seen)): (&str, (Told, i64))| Some(HostRow { host: host.into(), seen, body: serde_json::to_string(&told).ok()? });
     batch.hosts = hosts.into_iter().filter_map(row).collect();
     (batch, outcomes)
-}
-
-fn count(batch: &mut Batch, at: i64, event: &Event) {
-    let key = |dimension: &str, value: String| RollupKey {
-        minute: at.div_euclid(60),
-        dimension: dimension.into(),
-        value,
-        outcome: outcome_word(&event.outcome).into(),
-        code: code_word(&event.code).into(),
-    };
-    for key in [key("", String::new()), key("generation", event.generation.to_string())] {
-        let (events, elapsed) = batch.rollups.entry(key).or_default();
-        *events += 1;
-        *elapsed += event.elapsed_ms.min(3_600_000);
-    }
 }

@@ -34,6 +34,13 @@ fn changes(token: &str) -> Vec<(&'static str, Value)> {
 fn questions() -> Vec<(&'static str, Value)> {
     vec![
         ("hosts/find", json!({"with_labels": {}, "status": "active", "limit": 5})),
+        ("fleet/status", json!({"filter": "host=web-*"})),
+        ("fleet/why", json!({"filter": "code=tls.*", "support": 1, "limit": 5})),
+        ("fleet/hosts", json!({"filter": "state=healthy", "after": "a", "limit": 5})),
+        ("fleet/map", json!({})),
+        ("fleet/host", json!({"name": "web-1", "limit": 5})),
+        ("fleet/series", json!({"filter": "os=rhel7 code=tls.*", "since_seconds": 3600, "step_seconds": 60})),
+        ("fleet/complete", json!({"text": "os=rhel7 ke"})),
         ("policy/check", json!({"text": POLICY})),
         ("policy/diff", json!({"text": POLICY})),
         ("policy/explain", json!({"host": "web-1", "credential": "db", "text": POLICY})),
@@ -41,6 +48,7 @@ fn questions() -> Vec<(&'static str, Value)> {
         ("audit/find", json!({"host": "web-1", "since": 0})),
         ("audit/issued", json!({"host": "web-1"})),
         ("audit/export", json!({"limit": 1})),
+        ("dashboard/link", json!({"role": "viewer"})),
         ("hosts/weird", json!({"limit": 5})),
     ]
 }

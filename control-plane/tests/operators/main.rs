@@ -5,6 +5,7 @@
 mod bans;
 mod contract;
 mod desk;
+mod fleet;
 mod hostile;
 mod hosts;
 mod policy;
@@ -14,4 +15,6 @@ mod published;
 mod rig;
 mod roles;
 mod shape;
+#[path = "../serve/told.rs"]
+mod told;
 mod waves;

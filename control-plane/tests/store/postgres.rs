@@ -61,9 +61,19 @@ impl Postgres {
 
     /// The one number that a query finds.
     pub(crate) fn number(&self, query: &str) -> i64 {
-        let psql =
-            as_somebody(&tool("psql")).args(["-h", &self.dir.display().to_string(), "-U", "pinnaced", "-d", "postgres", "-Atc", query]).output();
-        String::from_utf8(psql.unwrap().stdout).unwrap().trim().parse().unwrap()
+        self.asked(query).parse().unwrap()
+    }
+
+    /// Does what these statements say.
+    pub(crate) fn execute(&self, statements: &str) {
+        self.asked(statements);
+    }
+
+    fn asked(&self, query: &str) -> String {
+        let stop = ["-v", "ON_ERROR_STOP=1", "-h", &self.dir.display().to_string(), "-U", "pinnaced", "-d", "postgres", "-Atc", query];
+        let psql = as_somebody(&tool("psql")).args(stop).output().unwrap();
+        assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
+        String::from_utf8(psql.stdout).unwrap().trim().to_string()
     }
 
     fn control(&self, arguments: &[&str]) {

@@ -10,6 +10,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod accept;
+pub mod archive;
 pub mod candidates;
 pub mod dns;
 pub mod due;

@@ -2,7 +2,7 @@
 //!
 //! The parties are `pinnace` on a host, `pinnaced` in the control plane and `pinnacectl` at the operator's desk. This crate
 //! holds their shared words: the stamped site, the credential answer, the signed time, refusals, releases and their trials, what a
-//! host reports, and the one table of reasons.
+//! host reports, the language of questions about the fleet, and the one table of reasons.
 //! It has no dependency and does no I/O; every parser is bounded and total.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -13,6 +13,7 @@ pub mod answer;
 pub mod audit;
 mod encoding;
 pub mod event;
+pub mod filter;
 mod hash;
 pub mod identity;
 pub mod json;

@@ -86,15 +86,21 @@ pub(crate) fn facts(host: &Host) -> impl Iterator<Item = String> {
     host.facts.iter().map(|(name, value)| format!("{name}={value}"))
 }
 
-/// The rarest fact if it is rare, and shared by enough hosts to try a release on; else the operating system.
-fn stratum_of(host: &Host, counts: &BTreeMap<String, usize>, fleet: usize) -> String {
+/// Which stratum a host is in, by its facts: name, value, and how many of the fleet's hosts have it. That is the rarest one if it is
+/// rare, and shared by enough hosts to try a release on; else the operating system.
+#[must_use]
+pub fn stratum(facts: &[(&str, &str, usize)], fleet: usize) -> String {
     let rare = (fleet * RARE_PERMILLE_MAX / 1000).max(RARE_HOSTS_MAX.min(fleet / 4));
-    let rarest = facts(host)
-        .filter_map(|fact| counts.get(&fact).map(|count| (*count, fact)))
-        .filter(|(count, _)| (STRATUM_HOSTS_MIN..=rare).contains(count))
-        .min();
-    let system = || format!("{OPERATING_SYSTEM}={}", host.facts.get(OPERATING_SYSTEM).map_or("unknown", String::as_str));
-    rarest.map_or_else(system, |(_, fact)| fact)
+    let rarest = facts.iter().filter(|(_, _, count)| (STRATUM_HOSTS_MIN..=rare).contains(count));
+    let rarest = rarest.map(|(name, value, count)| (*count, format!("{name}={value}"))).min();
+    let system = || facts.iter().find(|(name, ..)| *name == OPERATING_SYSTEM).map_or("unknown", |(_, value, _)| value);
+    rarest.map_or_else(|| format!("{OPERATING_SYSTEM}={}", system()), |(_, fact)| fact)
+}
+
+fn stratum_of(host: &Host, counts: &BTreeMap<String, usize>, fleet: usize) -> String {
+    let counted: Vec<_> =
+        host.facts.iter().zip(facts(host)).filter_map(|((name, value), fact)| Some((name.as_str(), value.as_str(), *counts.get(&fact)?))).collect();
+    stratum(&counted, fleet)
 }
 
 #[cfg(test)]

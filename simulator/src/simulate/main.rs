@@ -30,7 +30,7 @@ struct Arguments {
     #[arg(long)]
     table: bool,
     /// Runs of each case with a good release.
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = 2000)]
     good: u64,
     /// Runs of each case with a bad one.
     #[arg(long, default_value_t = 400)]

@@ -5,6 +5,7 @@
 mod authority;
 mod crash;
 mod enroll;
+mod fleet;
 mod keys;
 mod operators;
 mod peer;

@@ -23,7 +23,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const SOAK_INTERVALS: u32 = 3;
 /// The longest that a rollout may take here.
 const PATIENCE: Duration = Duration::from_secs(240);
-const PASSPHRASE: &str = "demo";
+const PASSPHRASE: &str = "correct horse";
 
 /// Plays it.
 pub(super) fn play(demo: &mut Demo, client: &Path) -> Done {

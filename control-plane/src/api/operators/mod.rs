@@ -4,6 +4,8 @@
 //! Every change needs a reason, and stands in the audit log together with who made it, in the same commit.
 
 mod audit;
+mod dashboard;
+mod fleet;
 mod hosts;
 mod model;
 mod openapi;
@@ -15,6 +17,7 @@ mod tokens;
 mod wave;
 mod weird;
 
+pub(crate) use role::{Operator, Role};
 pub(super) use wave::current as current_wave;
 
 use super::{ControlPlane, Reply, Standing, Visitor, now, reply};
@@ -22,7 +25,6 @@ use crate::store::{Change, NotWritten, audit::Event};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::{Method, Request, StatusCode, body::Body};
-use role::{Operator, Role};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -42,6 +44,8 @@ const TRIES: u32 = 4;
 struct Desk {
     plane: Arc<ControlPlane>,
     operator: Operator,
+    /// When the certificate that was shown ends; 0 where none was.
+    ends: i64,
 }
 
 type Answer<T> = Result<T, Box<Reply>>;
@@ -63,6 +67,7 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     vec![
         get("/v1/operators/whoami", Viewer, "Who asks", status::whoami),
         get("/v1/operators/status", Viewer, "How the control plane is", status::status),
+        post("/v1/operators/dashboard/link", Viewer, "Makes a link that opens the dashboard once", dashboard::link),
         get("/v1/operators/tokens", Viewer, "All enrolment tokens, without their texts", tokens::list),
         post("/v1/operators/tokens/create", Operator, "Makes an enrolment token; its text is told once", tokens::create),
         post("/v1/operators/tokens/revoke", Operator, "Takes an enrolment token back", tokens::revoke),
@@ -70,6 +75,13 @@ static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         post("/v1/operators/hosts/register", Operator, "Registers a host's key before it comes", hosts::register),
         post("/v1/operators/hosts/change", Operator, "Bans, quarantines, evicts, lifts, approves or labels hosts", hosts::change),
         post("/v1/operators/hosts/weird", Viewer, "Hosts that are least like the others", weird::find),
+        post("/v1/operators/fleet/status", Viewer, "How the hosts of a filter are", fleet::status),
+        post("/v1/operators/fleet/why", Viewer, "What those that fail have in common", fleet::why),
+        post("/v1/operators/fleet/hosts", Viewer, "The hosts of a filter", fleet::hosts),
+        post("/v1/operators/fleet/map", Viewer, "A cell for each host of a filter", fleet::map),
+        post("/v1/operators/fleet/host", Viewer, "One host, with its recent runs", fleet::host),
+        post("/v1/operators/fleet/series", Viewer, "Runs over time", fleet::series),
+        post("/v1/operators/fleet/complete", Viewer, "What a filter may go on with", fleet::complete),
         get("/v1/operators/rollout", Viewer, "How the newest rollout stands, and what is in force", rollout::status),
         post("/v1/operators/rollout/explain", Viewer, "A rollout's plan and every decision, with what it was made from", rollout::explain),
         post("/v1/operators/rollout/start", Operator, "Starts the rollout of a generation", rollout::start),
@@ -162,19 +174,39 @@ where
     if request.uri().path() == openapi::PATH {
         return encode(&*openapi::DOCUMENT);
     }
-    let same_path: Vec<&Route> = ROUTES.iter().filter(|route| route.path == request.uri().path()).collect();
-    let Some(route) = same_path.iter().find(|route| route.method == *request.method()) else {
-        return Err(Box::new(if same_path.is_empty() { reply::nothing_there() } else { reply::wrong_method() }));
+    let route = permitted(&operator, request.method(), request.uri().path())?;
+    let body = if route.request.is_some() { body(request, patience).await? } else { Bytes::new() };
+    let ends = visitor.certificate.as_ref().map_or(0, |certificate| certificate.shown.ends);
+    (route.answer)(Desk { plane: Arc::clone(plane), operator, ends }, body).await
+}
+
+/// Answers a question of an operator who is known already, by the same table.
+pub(crate) async fn ask(plane: &Arc<ControlPlane>, operator: &Operator, method: &Method, path: &str, body: Bytes) -> Result<String, Box<Reply>> {
+    let route = permitted(operator, method, path)?;
+    (route.answer)(Desk { plane: Arc::clone(plane), operator: operator.clone(), ends: 0 }, body).await
+}
+
+/// Whether the table has such a route and lets this role use it.
+pub(crate) fn may(role: Role, path: &str) -> bool {
+    ROUTES.iter().any(|route| route.path == path && route.role <= role)
+}
+
+/// The route, if this operator may use it.
+fn permitted(operator: &Operator, method: &Method, path: &str) -> Answer<&'static Route> {
+    let mut same_path = ROUTES.iter().filter(|route| route.path == path).peekable();
+    let is_there = same_path.peek().is_some();
+    let Some(route) = same_path.find(|route| route.method == *method) else {
+        return Err(Box::new(if is_there { reply::wrong_method() } else { reply::nothing_there() }));
     };
     if operator.role < route.role {
         let because = format!("it takes the role {}, and {} has {}", route.role.name(), operator.name, operator.role.name());
         return Err(refuse(StatusCode::FORBIDDEN, "operator.role", &because, "ask somebody with that role"));
     }
-    let body = if route.request.is_some() { body(request, patience).await? } else { Bytes::new() };
-    (route.answer)(Desk { plane: Arc::clone(plane), operator }, body).await
+    Ok(route)
 }
 
-async fn body<B>(request: Request<B>, patience: Duration) -> Answer<Bytes>
+/// The body of a request, in time and of bounded size.
+pub(crate) async fn body<B>(request: Request<B>, patience: Duration) -> Answer<Bytes>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -185,7 +217,7 @@ where
 }
 
 /// The operator at the other end, asked on every request.
-fn identified(plane: &ControlPlane, visitor: &Visitor, now: i64) -> Answer<Operator> {
+pub(crate) fn identified(plane: &ControlPlane, visitor: &Visitor, now: i64) -> Answer<Operator> {
     let unauthorized = |because| Box::new(super::admission::unauthorized("operator.unknown", because, "issue an operator's certificate"));
     let certificate = visitor.certificate.as_ref().ok_or_else(|| unauthorized("the client showed no certificate"))?;
     if certificate.standing_at(now) != Standing::Ours {
@@ -193,10 +225,16 @@ fn identified(plane: &ControlPlane, visitor: &Visitor, now: i64) -> Answer<Opera
     }
     let operator = certificate.uri.as_deref().and_then(|uri| Operator::parse(uri, &plane.trust_domain));
     let operator = operator.ok_or_else(|| unauthorized("the client certificate is no operator's"))?;
+    not_banned(plane, &operator)?;
+    Ok(operator)
+}
+
+/// Refuses an operator who is let in no more.
+pub(crate) fn not_banned(plane: &ControlPlane, operator: &Operator) -> Result<(), Box<Reply>> {
     if status::is_banned(plane, &operator.name) {
         return Err(refuse(StatusCode::FORBIDDEN, "operator.banned", "this operator is let in no more", "ask an admin"));
     }
-    Ok(operator)
+    Ok(())
 }
 
 impl Desk {
@@ -246,9 +284,9 @@ mod tests {
 
     #[test]
     fn every_change_takes_more_than_a_viewer() {
-        let reads = ["find", "check", "diff", "explain", "test", "issued", "weird"];
+        let reads = ["find", "check", "diff", "explain", "test", "issued", "weird", "link", "fleet/"];
         for route in ROUTES.iter().filter(|route| route.method == Method::POST) {
-            let reads = reads.iter().any(|word| route.path.ends_with(word));
+            let reads = reads.iter().any(|word| route.path.ends_with(word) || word.ends_with('/') && route.path.contains(word));
             assert_eq!(route.role == Role::Viewer, reads, "{}", route.path);
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// What an operator may do; each may do what those before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// Look.
     Viewer,
     /// Let hosts in and put them out.
@@ -15,8 +15,13 @@ pub(super) enum Role {
 }
 
 impl Role {
+    /// By its word.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Role::Viewer, Role::Operator, Role::Admin].into_iter().find(|known| known.name() == word)
+    }
+
     /// Its word in certificates.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Role::Viewer => "viewer",
             Role::Operator => "operator",
@@ -27,21 +32,28 @@ impl Role {
 
 /// An operator, as the certificate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Operator {
+pub(crate) struct Operator {
     /// The name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The role.
-    pub(super) role: Role,
+    pub(crate) role: Role,
     trust_domain: String,
 }
 
 impl Operator {
     /// From the URI `spiffe://TRUST-DOMAIN/operator/ROLE/NAME`.
-    pub(super) fn parse(uri: &str, trust_domain: &str) -> Option<Self> {
+    pub(crate) fn parse(uri: &str, trust_domain: &str) -> Option<Self> {
         let path = uri.strip_prefix("spiffe://")?.strip_prefix(trust_domain)?.strip_prefix("/operator/")?;
         let (role, name) = path.split_once('/')?;
-        let role = [Role::Viewer, Role::Operator, Role::Admin].into_iter().find(|known| known.name() == role)?;
+        let role = Role::parse(role)?;
         is_name(name).then(|| Self { name: name.into(), role, trust_domain: trust_domain.into() })
+    }
+}
+
+impl Operator {
+    /// The same with another role.
+    pub(super) fn with(self, role: Role) -> Self {
+        Self { role, ..self }
     }
 }
 

@@ -1,13 +1,14 @@
 //! What hosts tell: their newest state, recent events, and counts per minute, in tables of their own.
 //!
 //! With SQLite they are in a file of their own, so that writing them never waits for a credential's record nor the other way round;
-//! with PostgreSQL they share the database over a connection of their own. Each change of a host's row carries a sequence that
+//! with PostgreSQL they share the database over a connection of their own, in partitions by day. Each change of a host's row carries a sequence that
 //! grows in the order of commits, so that whoever has a copy asks for what is newer.
 
 mod postgres;
 mod sqlite;
 
 use super::{Address, Error};
+use crate::service::fleet::Count;
 use postgres::Postgres;
 use sqlite::Sqlite;
 use std::{
@@ -53,15 +54,15 @@ pub(crate) struct EventRow {
     pub(crate) body: String,
 }
 
-/// What events are counted by. Without a dimension it is all of them; later ones count hosts that have a fact in common.
+/// What events are counted by: all of them, and those of hosts that have a fact in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RollupKey {
-    /// Minutes since 1970.
-    pub(crate) minute: i64,
-    /// Such as `generation`; empty for all events.
+    /// Such as `os`; empty for all events.
     pub(crate) dimension: String,
     /// The value in that dimension.
     pub(crate) value: String,
+    /// Minutes since 1970.
+    pub(crate) minute: i64,
     /// What the runs came to.
     pub(crate) outcome: String,
     /// How they ended.
@@ -92,6 +93,19 @@ pub(crate) struct Before {
     pub(crate) hosts: i64,
 }
 
+/// Which counts are asked for, and how they are added up.
+#[derive(Clone, Debug)]
+pub(crate) struct Range {
+    /// Such as `os`; empty for all events.
+    pub(crate) dimension: String,
+    /// The value in that dimension.
+    pub(crate) value: String,
+    /// The first minute and the last, since 1970.
+    pub(crate) minutes: (i64, i64),
+    /// So many minutes are one.
+    pub(crate) step: i64,
+}
+
 /// A place in the sequence of changes: a sequence, and a host of it.
 pub(crate) type Mark = (i64, String);
 
@@ -109,6 +123,31 @@ impl Telemetry {
         match place {
             Place::File(path) => Sqlite::open(path).map(Self::Sqlite),
             Place::Server(config) => Postgres::open(config).map(|server| Self::Postgres(Box::new(server))),
+        }
+    }
+
+    /// Connects to what there is, to read it.
+    pub(crate) fn open_to_read(place: &Place) -> Result<Self, Error> {
+        match place {
+            Place::File(path) => Sqlite::open_to_read(path).map(Self::Sqlite),
+            Place::Server(config) => Postgres::open_to_read(config).map(|server| Self::Postgres(Box::new(server))),
+        }
+    }
+
+    /// Counts, each with the first minute of its step.
+    pub(crate) fn counts(&self, range: &Range) -> Result<Vec<Count>, Error> {
+        match self {
+            Telemetry::Sqlite(file) => file.counts(range),
+            Telemetry::Postgres(server) => server.counts(range),
+        }
+    }
+
+    /// A host's recent events, the newest first: when each was, and its text.
+    pub(crate) fn events_of(&self, host: &str, most: usize) -> Result<Vec<(i64, String)>, Error> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        match self {
+            Telemetry::Sqlite(file) => file.events_of(host, most),
+            Telemetry::Postgres(server) => server.events_of(host, most),
         }
     }
 

@@ -6,8 +6,9 @@ use super::{
 };
 use crate::world::Harm;
 
-/// Of a good release's rollouts so many are pulled at most; held against the interval's end where there are runs enough to say so.
+/// Of a good release's rollouts so many are pulled at most in each case, and in all of them together as far as the interval goes.
 const FALSE_PULLS_MAX: f64 = 0.001;
+/// Fewer runs than this cannot say so.
 const RUNS_TO_SAY_SO: u64 = 3_700;
 /// Of a bad release's rollouts so many percent are pulled, where its stratum has at least so many hosts.
 const DETECTED_PERCENT_MIN: u64 = 99;
@@ -15,13 +16,23 @@ const STRATUM_MIN: usize = 40;
 
 /// What is not met.
 pub(crate) fn unmet(good: &[Row], bad: &[Row]) -> Vec<String> {
-    good.iter().filter_map(false_pulls).chain(bad.iter().filter_map(shortfall)).collect()
+    good.iter().filter_map(false_pulls).chain(false_pulls_of_all(good)).chain(bad.iter().filter_map(shortfall)).collect()
 }
 
 fn false_pulls(row: &Row) -> Option<String> {
-    let pulled = row.policies.first()?.pulled;
-    let rate = if row.runs < RUNS_TO_SAY_SO { pulled as f64 / row.runs.max(1) as f64 } else { interval(pulled, row.runs).1 };
+    let pulled = pulled(row);
+    let rate = pulled as f64 / row.runs.max(1) as f64;
     (rate > FALSE_PULLS_MAX).then(|| format!("{}: {pulled} of {} good releases were pulled", row.case.name, row.runs))
+}
+
+fn false_pulls_of_all(good: &[Row]) -> Option<String> {
+    let (pulled, runs) = good.iter().fold((0, 0), |(sum, runs), row| (sum + pulled(row), runs + row.runs));
+    let too_many = runs >= RUNS_TO_SAY_SO && interval(pulled, runs).1 > FALSE_PULLS_MAX;
+    too_many.then(|| format!("{pulled} of {runs} good releases were pulled"))
+}
+
+fn pulled(row: &Row) -> u64 {
+    row.policies.first().map_or(0, |ours| ours.pulled)
 }
 
 fn shortfall(row: &Row) -> Option<String> {

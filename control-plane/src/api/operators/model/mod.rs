@@ -1,6 +1,8 @@
 //! What operators ask and are told: the shapes of the interface, from which its OpenAPI document is made.
 
 mod audit;
+mod dashboard;
+mod fleet;
 mod hosts;
 mod policy;
 mod rollout;
@@ -9,6 +11,8 @@ mod tokens;
 mod wave;
 
 pub(crate) use audit::*;
+pub(crate) use dashboard::*;
+pub(crate) use fleet::*;
 pub(crate) use hosts::*;
 pub(crate) use policy::*;
 pub(crate) use rollout::*;
