@@ -22,6 +22,7 @@ mod site;
 mod standing;
 mod state;
 mod sys;
+mod textfile;
 mod trial;
 mod update;
 mod whoami;

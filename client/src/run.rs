@@ -12,6 +12,7 @@ use crate::{
     report, site,
     state::State,
     sys::start,
+    textfile,
     trial::{self, Results, Supervisor},
     update,
 };
@@ -106,6 +107,9 @@ impl<'a> Run<'a> {
                 self.log.settle(end(self.started, &self.outcome));
                 report::keep(state, self.event());
             }
+        }
+        if !self.typed.attempt {
+            textfile::write(self.site, &self.memory, state);
         }
         state.warnings.iter().for_each(|warning| self.log.warning(warning));
     }

@@ -4,7 +4,7 @@ use crate::{
     failure::Failure,
     files,
     issuers::pkcs11,
-    mirror,
+    mirror, otlp,
     service::{keys, membership::Rules, release},
     store::{Address, Server},
 };
@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) pkcs11: Option<pkcs11::Settings>,
     /// Where targets come from that are not in the releases folder.
     pub(crate) mirror: Option<mirror::Settings>,
+    /// Who else is told what hosts tell.
+    pub(crate) otlp: Option<otlp::Settings>,
     /// The trust domain's folder.
     pub(crate) folder: PathBuf,
     /// Where the files are.
@@ -269,6 +271,7 @@ struct RawConfig {
     telemetry: Kept,
     pkcs11: Option<pkcs11::Settings>,
     mirror: Option<mirror::Settings>,
+    otlp: Option<otlp::Settings>,
     #[serde(default)]
     files: Files,
     store: Option<RawStore>,
@@ -334,14 +337,15 @@ impl Config {
         if !is_name(&raw.name) {
             return Err(invalid(&path, "name must be 1 to 63 of a-z 0-9 . _ -"));
         }
-        let RawConfig { trust_domain, issuer, listen, name, limits, hosts, keys, releases, telemetry, pkcs11, mirror, files, store } = raw;
+        let RawConfig { trust_domain, issuer, listen, name, limits, hosts, keys, releases, telemetry, pkcs11, mirror, otlp, files, store } = raw;
         let files = files.inside(dir);
         let file = || Ok(Address::File(files.database.clone()));
         let store = store.map_or_else(file, |store| store.address(dir)).map_err(|because| invalid(&path, because))?;
         let pkcs11 = pkcs11.map(|settings| pkcs11::Settings { module: dir.join(settings.module), pin_file: dir.join(settings.pin_file), ..settings });
         let mirror = mirror.map(|settings| settings.inside(dir));
+        let otlp = otlp.map(|settings| settings.inside(dir));
         let folder = dir.into();
-        Ok(Self { trust_domain, issuer, listen, limits, hosts, name, keys, releases, telemetry, pkcs11, mirror, folder, files, store })
+        Ok(Self { trust_domain, issuer, listen, limits, hosts, name, keys, releases, telemetry, pkcs11, mirror, otlp, folder, files, store })
     }
 }
 

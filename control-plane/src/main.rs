@@ -17,6 +17,7 @@ mod issuers;
 mod keys;
 mod metrics;
 mod mirror;
+mod otlp;
 mod registry;
 mod releases;
 mod reload;
@@ -25,6 +26,7 @@ mod service;
 mod store;
 mod telemetry;
 mod tls;
+mod way;
 
 use std::process::ExitCode;
 

@@ -1,8 +1,13 @@
-//! What is counted, in the OpenMetrics text format.
+//! What is counted, in the Prometheus text format.
 
-use crate::{driver::Live, service::rollout::Head};
+mod text;
+
+use crate::{
+    driver::Live,
+    service::rollout::{InForce, STATES},
+};
 use prometheus_client::{
-    encoding::text,
+    encoding,
     metrics::{
         counter::Counter,
         family::Family,
@@ -23,6 +28,8 @@ type Two = [(&'static str, String); 2];
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Two, Counter>,
+    request: Family<One, Histogram>,
+    refused: Family<Two, Counter>,
     issued: Family<One, Counter>,
     certified: Family<One, Counter>,
     connections: Family<One, Gauge>,
@@ -34,12 +41,18 @@ pub(crate) struct Metrics {
     audit_failed: Counter,
     reloads: Family<One, Counter>,
     certificate_ends: Gauge,
+    ca_ends: Gauge,
+    release_metadata_ends: Family<One, Gauge>,
+    hosts: Family<One, Gauge>,
     policy: Gauge,
     store_spooling: Gauge,
     spool_records: Gauge,
     events_taken: Counter,
     events_dropped: Counter,
     reports_refused: Counter,
+    otlp_sent: Family<One, Counter>,
+    otlp_dropped: Counter,
+    otlp_failed: Counter,
     telemetry_commit: Histogram,
     rollout: Rollouts,
 }
@@ -48,6 +61,7 @@ pub(crate) struct Metrics {
 #[derive(Default)]
 struct Rollouts {
     drives: Gauge,
+    state: Family<One, Gauge>,
     generation: Gauge,
     waves_out: Gauge,
     trials: Family<One, Gauge>,
@@ -61,6 +75,8 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("pinnaced"),
             requests: Family::default(),
+            request: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 15))),
+            refused: Family::default(),
             issued: Family::default(),
             certified: Family::default(),
             connections: Family::default(),
@@ -72,12 +88,18 @@ impl Metrics {
             audit_failed: Counter::default(),
             reloads: Family::default(),
             certificate_ends: Gauge::default(),
+            ca_ends: Gauge::default(),
+            release_metadata_ends: Family::default(),
+            hosts: Family::default(),
             policy: Gauge::default(),
             store_spooling: Gauge::default(),
             spool_records: Gauge::default(),
             events_taken: Counter::default(),
             events_dropped: Counter::default(),
             reports_refused: Counter::default(),
+            otlp_sent: Family::default(),
+            otlp_dropped: Counter::default(),
+            otlp_failed: Counter::default(),
             telemetry_commit: Histogram::new(exponential_buckets(0.001, 2.0, 14)),
             rollout: Rollouts::default(),
         };
@@ -88,6 +110,8 @@ impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register("requests", "Requests answered, by listener and status", self.requests.clone());
+        registry.register_with_unit("request", "Time from a request's head to its answer, by listener", Unit::Seconds, self.request.clone());
+        registry.register("requests_refused", "Requests refused, by listener and code", self.refused.clone());
         registry.register("credentials_issued", "Credentials issued, by name", self.issued.clone());
         registry.register("host_certificates_issued", "Host certificates issued, by purpose", self.certified.clone());
         registry.register("connections", "Open connections, by listener", self.connections.clone());
@@ -99,14 +123,22 @@ impl Metrics {
         registry.register("audit_failed", "Commits of the audit log that failed", self.audit_failed.clone());
         registry.register("reloads", "Reloads of certificates and policy, by outcome", self.reloads.clone());
         registry.register("server_certificate_ends", "Unix time at which the server certificate ends", self.certificate_ends.clone());
+        registry.register("ca_certificate_ends", "Unix time at which the certificate ends that signs hosts' certificates", self.ca_ends.clone());
+        let ends = "Unix time at which the metadata of releases ends, by role";
+        registry.register("release_metadata_ends", ends, self.release_metadata_ends.clone());
+        registry.register("hosts", "Hosts that ever told anything, by state", self.hosts.clone());
         registry.register("store_spooling", "1 while the database is away", self.store_spooling.clone());
         registry.register("spool_records", "Audit records that wait for the database", self.spool_records.clone());
         registry.register("events_taken", "Events of hosts that are on record", self.events_taken.clone());
         registry.register("events_dropped", "Events that hosts dropped for want of room, as they say", self.events_dropped.clone());
         registry.register("reports_refused", "Reports of hosts that were put off", self.reports_refused.clone());
         registry.register_with_unit("telemetry_commit", "Time to make a group of reports durable", Unit::Seconds, self.telemetry_commit.clone());
-        let Rollouts { drives, generation, waves_out, trials, hosts, evidence } = &self.rollout;
+        registry.register("otlp_sent", "Log records and metrics that the collector has taken, by signal", self.otlp_sent.clone());
+        registry.register("otlp_records_dropped", "Log records that the collector will not have", self.otlp_dropped.clone());
+        registry.register("otlp_failed", "Tries to reach the collector that failed", self.otlp_failed.clone());
+        let Rollouts { drives, state, generation, waves_out, trials, hosts, evidence } = &self.rollout;
         registry.register("rollout_driver", "1 where this process drives rollouts", drives.clone());
+        registry.register("rollout_state", "1 for the state that the newest rollout is in", state.clone());
         registry.register("rollout_generation", "The generation that the newest rollout is about", generation.clone());
         registry.register("rollout_waves_out", "Its waves that are out", waves_out.clone());
         registry.register("rollout_trials", "Its trials that ended, by how they did", trials.clone());
@@ -117,15 +149,19 @@ impl Metrics {
 
     /// The text that `/metrics` serves.
     pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
+        let mut open = String::new();
         // Writing into a String does not fail.
-        let _ = text::encode(&mut text, &self.registry);
-        text
+        let _ = encoding::text::encode(&mut open, &self.registry);
+        text::classic(&open)
     }
 
-    /// A request was answered.
-    pub(crate) fn answered(&self, listener: &'static str, status: u16) {
+    /// A request was answered, with a refusal's code where it was refused.
+    pub(crate) fn answered(&self, listener: &'static str, status: u16, code: Option<&str>, took: Duration) {
         self.requests.get_or_create(&[("listener", listener.into()), ("status", status.to_string())]).inc();
+        self.request.get_or_create(&[("listener", listener.into())]).observe(took.as_secs_f64());
+        if let Some(code) = code {
+            self.refused.get_or_create(&[("listener", listener.into()), ("code", code.into())]).inc();
+        }
     }
 
     /// A credential was issued.
@@ -192,9 +228,12 @@ impl Metrics {
     }
 
     /// How the rollout stands that this process drives.
-    pub(crate) fn rollout_stands(&self, head: &Head, live: &Live) {
-        let Rollouts { generation, waves_out, trials, hosts, evidence, .. } = &self.rollout;
-        generation.set(head.generation);
+    pub(crate) fn rollout_stands(&self, in_force: &InForce, live: &Live) {
+        let Rollouts { state, generation, waves_out, trials, hosts, evidence, .. } = &self.rollout;
+        for known in STATES {
+            state.get_or_create(&[("state", known.into())]).set(i64::from(known == in_force.state()));
+        }
+        generation.set(in_force.head.generation);
         waves_out.set(i64::try_from(live.progress.out).unwrap_or(i64::MAX));
         for (outcome, count) in [("fit", live.progress.trials), ("unfit", live.progress.unfit)] {
             trials.get_or_create(&[("outcome", outcome.into())]).set(count.into());
@@ -218,9 +257,41 @@ impl Metrics {
         self.reports_refused.inc();
     }
 
+    /// The collector has taken so many.
+    pub(crate) fn otlp_sent(&self, signal: &'static str, count: usize) {
+        self.otlp_sent.get_or_create(&[("signal", signal.into())]).inc_by(count as u64);
+    }
+
+    /// The collector will never have so many log records.
+    pub(crate) fn otlp_dropped(&self, records: u64) {
+        self.otlp_dropped.inc_by(records);
+    }
+
+    /// The collector was not reached, or has no time.
+    pub(crate) fn otlp_failed(&self) {
+        self.otlp_failed.inc();
+    }
+
     /// This version of the policy is in force.
     pub(crate) fn policy_in_force(&self, number: i64) {
         self.policy.set(number);
+    }
+
+    /// So many hosts are in each state.
+    pub(crate) fn hosts_stand(&self, states: &[(&'static str, i64)]) {
+        for (state, hosts) in states {
+            self.hosts.get_or_create(&[("state", (*state).into())]).set(*hosts);
+        }
+    }
+
+    /// The newest metadata of releases in this role ends then.
+    pub(crate) fn release_metadata_ends(&self, role: &'static str, at: i64) {
+        self.release_metadata_ends.get_or_create(&[("role", role.into())]).set(at);
+    }
+
+    /// The certificate that signs hosts' certificates ends then.
+    pub(crate) fn ca_ends(&self, at: i64) {
+        self.ca_ends.set(at);
     }
 
     /// The server certificate in use ends then.

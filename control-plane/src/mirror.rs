@@ -2,12 +2,11 @@
 //! host waits; it is held against what was signed, and only then kept, offered and served. So a mirror that lies, drips or is away
 //! costs the fetch and nothing else.
 
-mod way;
-
 use crate::{
     api::ControlPlane,
     failure::Failure,
     releases::{Offered, TargetFile},
+    way::Way,
 };
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{Context, SHA256};
@@ -20,7 +19,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use way::Way;
 
 /// Bytes that wait to be written at one time.
 const PIECE_BYTES: usize = 65_536;
@@ -77,7 +75,7 @@ struct Trouble {
 impl Mirror {
     /// As the settings have it; nothing is asked yet.
     pub(crate) fn new(settings: &Settings) -> Result<Self, Failure> {
-        let way = Way::new(&settings.url, settings.ca.as_deref())?;
+        let way = Way::new("mirror", &settings.url, settings.ca.as_deref())?;
         Ok(Self { way, cache: settings.cache.clone(), try_seconds: settings.try_seconds, at_hand: ArcSwap::default() })
     }
 

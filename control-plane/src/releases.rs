@@ -6,6 +6,7 @@ use crate::{
     api::{ControlPlane, now},
     failure::Failure,
     files,
+    metrics::Metrics,
     service::release::Catalog,
     store::{Change, Kind, NotWritten, audit::Event},
 };
@@ -86,7 +87,8 @@ pub(crate) async fn keep(plane: Arc<ControlPlane>, period: Duration) {
 
 async fn look(plane: &ControlPlane) -> Result<(), Failure> {
     let folder = plane.releases.join("metadata");
-    let read = tokio::task::spawn_blocking(move || read(&folder)).await;
+    let metrics = Arc::clone(&plane.metrics);
+    let read = tokio::task::spawn_blocking(move || read(&folder, &metrics)).await;
     let Some((root, targets)) = read.map_err(|cause| refused(&cause.to_string()))?? else { return Ok(()) };
     let vouched = vouched(plane);
     if vouched.as_ref().is_some_and(|vouched| targets.version() < vouched.targets) {
@@ -96,6 +98,9 @@ async fn look(plane: &ControlPlane) -> Result<(), Failure> {
     // Where another process was faster, the next look takes in what it wrote.
     if !holds && !vouch(plane, vouched.as_ref(), &root, targets.version()).await? {
         return Ok(());
+    }
+    if let Some(vouched) = self::vouched(plane) {
+        plane.metrics.release_metadata_ends("timestamp", vouched.ends);
     }
     let catalog = Catalog::of(&targets);
     let files = catalog.newest_first().into_iter().filter_map(|path| target_file(&targets, path)).collect();
@@ -149,16 +154,18 @@ async fn vouch(plane: &ControlPlane, before: Option<&Vouched>, root: &Root, targ
 }
 
 /// The newest root and the targets that it vouches for; `None` where nothing was ever published.
-fn read(folder: &Path) -> Result<Option<(Root, Targets)>, Failure> {
+fn read(folder: &Path, metrics: &Metrics) -> Result<Option<(Root, Targets)>, Failure> {
     let Some(root) = newest(folder, "root") else { return Ok(None) };
     let root =
         Root::anchor(&files::read_bounded(&root, METADATA_BYTES_MAX)?, &AwsLc).map_err(|why| refused(&why.about("the newest root").to_string()))?;
+    metrics.release_metadata_ends("root", root.expires());
     if root.expires() <= now() {
         return Err(refused("the newest root has ended"));
     }
     let Some(targets) = newest(folder, "targets") else { return Ok(None) };
     let targets =
         Targets::top(&files::read_bounded(&targets, METADATA_BYTES_MAX)?, &root, &AwsLc).map_err(|why| refused(&why.about("targets").to_string()))?;
+    metrics.release_metadata_ends("targets", targets.expires());
     if targets.expires() <= now() {
         return Err(refused("the newest targets have ended"));
     }

@@ -158,6 +158,9 @@ impl Watch {
     pub(crate) fn tls(&self, plane: &ControlPlane) -> Result<tls::Configs, Failure> {
         let configs = tls::Configs::load(&self.files, &plane.keys.load())?;
         plane.metrics.certificate_ends(configs.certificate_ends);
+        if let Some(ends) = plane.keys.load().ca_certificate().as_ref().and_then(tls::end) {
+            plane.metrics.ca_ends(ends);
+        }
         plane.names.store(Arc::new(ServerNames::new(configs.names.iter().cloned(), &plane.issuer)));
         Ok(configs)
     }

@@ -113,7 +113,7 @@ fn names(certificate: &CertificateDer<'_>) -> Vec<String> {
 }
 
 /// When a certificate ends, seconds since 1970.
-fn end(certificate: &CertificateDer<'_>) -> Option<i64> {
+pub(crate) fn end(certificate: &CertificateDer<'_>) -> Option<i64> {
     let (_, certificate) = x509_parser::parse_x509_certificate(certificate).ok()?;
     Some(certificate.validity().not_after.timestamp())
 }

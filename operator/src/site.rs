@@ -105,6 +105,7 @@ pub(crate) fn read(path: &Path) -> Result<Site, Failure> {
         deadline_seconds: typed.deadline_seconds,
         proxy: typed.proxy,
         update_root: typed.update_root.as_ref().map(file).transpose()?,
+        textfile: None,
         credentials: Vec::new(),
     };
     if let Some(root) = &site.update_root {

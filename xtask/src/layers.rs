@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("operator", &["protocol", "rollout", "signing", "trust"]),
     ("simulator", &["protocol", "host", "rollout", "signing", "trust"]),
     ("tests", &["protocol", "host", "trust"]),
-    ("xtask", &[]),
+    ("xtask", &["protocol"]),
 ];
 /// The most third-party crates the client may have.
 pub(crate) const CLIENT_CRATES_MAX: usize = 20;

@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod dist;
+mod docs;
 mod fuzz;
 mod layers;
 mod load;
@@ -27,6 +28,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   load    [--hosts N] [--within SECONDS]: a fleet that comes back all at once
   simulate  [--bless] [SCENARIO ...] | --table: a fleet and its releases on virtual time
   fuzz    [SECONDS] [--runs N] [TARGET ...]: fuzz targets, all of them if none is named, each beginning with its corpus
+  docs    the page of every reason code, and the site of the folder docs by mdBook
   layers  who imports whom, and which crates the client is made of";
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         "load" => load::run(&env::args().skip(2).collect::<Vec<_>>()),
         "simulate" => simulate::run(&env::args().skip(2).collect::<Vec<_>>()),
         "fuzz" => fuzz::run(&env::args().skip(2).collect::<Vec<_>>()),
+        "docs" => docs::run(),
         "layers" => layers::run(),
         _ => Err(USAGE.to_owned()),
     };

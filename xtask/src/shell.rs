@@ -61,3 +61,19 @@ pub(crate) fn need(programs: &[(&str, &str)]) -> Done {
     let install = Command::new("apt-get").args(["-qq", "-y", "install"]).args(&missing).stdin(Stdio::null()).stdout(Stdio::null()).status();
     if update.is_ok() && install.is_ok_and(|status| status.success()) { Ok(()) } else { Err(by_hand) }
 }
+
+/// Takes one program out of a Debian package whose service nobody wants to run: into `target/tools/debian`, unless it is on the path.
+pub(crate) fn unpack(program: &str, package: &str) -> Done {
+    let folder = root().join("target/tools/debian");
+    if has(program) || folder.join("usr/bin").join(program).is_file() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&folder).map_err(|cause| format!("{}: {cause}", folder.display()))?;
+    println!("unpacking {package} for {program}");
+    let _ = Command::new("apt-get").args(["-qq", "update"]).stdin(Stdio::null()).status();
+    run(Command::new("apt-get").args(["-qq", "download", package]).current_dir(&folder).stdin(Stdio::null()))?;
+    let files = std::fs::read_dir(&folder).map_err(|cause| format!("{}: {cause}", folder.display()))?;
+    let archive = files.flatten().map(|entry| entry.path()).find(|path| path.display().to_string().contains(&format!("/{package}_")));
+    let archive = archive.ok_or_else(|| format!("apt-get downloaded no {package}"))?;
+    run(Command::new("dpkg").arg("-x").arg(archive).arg(&folder))
+}

@@ -2,7 +2,7 @@
 
 use crate::{
     dist, layers,
-    shell::{Done, cargo, has, need, root, run as run_command},
+    shell::{Done, cargo, has, need, root, run as run_command, unpack},
 };
 use std::{
     io::{BufRead, BufReader},
@@ -38,6 +38,7 @@ pub(crate) fn run() -> Done {
                 ("systemd-nspawn", "systemd-container"),
                 ("strace", "strace"),
             ])
+            .and_then(|()| unpack("promtool", "prometheus"))
             .and_then(|()| dist::prepare())
         }),
         ("format", || run_command(&mut cargo(&["fmt", "--all", "--check"]))),

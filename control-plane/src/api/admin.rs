@@ -5,7 +5,7 @@ use crate::store::Standing;
 use hyper::{Request, StatusCode};
 
 const TEXT: &str = "text/plain; charset=utf-8";
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers one request.
 pub(crate) fn answer<B>(plane: &ControlPlane, request: &Request<B>) -> Reply {
@@ -20,7 +20,7 @@ pub(crate) fn answer<B>(plane: &ControlPlane, request: &Request<B>) -> Reply {
             Standing::Spooling(seconds) => reply::text(StatusCode::OK, TEXT, format!("ready (spooling for {seconds} s)\n")),
             Standing::Closed => reply::text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the database is away\n".into()),
         },
-        "/metrics" => reply::text(StatusCode::OK, OPEN_METRICS, plane.metrics.text()),
+        "/metrics" => reply::text(StatusCode::OK, METRICS, plane.metrics.text()),
         _ => reply::nothing_there(),
     }
 }

@@ -13,7 +13,7 @@ pub(crate) mod reply;
 mod room;
 mod visitor;
 
-pub(crate) use reply::{Reply, closing};
+pub(crate) use reply::{Code, Reply, closing};
 pub(crate) use room::Room;
 pub(crate) use visitor::{Certificate, Standing, Visitor};
 
@@ -23,6 +23,7 @@ use crate::{
     issuers::{Ring, Source},
     metrics::Metrics,
     mirror::Mirror,
+    otlp::Otlp,
     registry::Registry,
     releases::Offered,
     service::{Policy, keys, membership::Rules, names::ServerNames, release, rollout::InForce},
@@ -92,6 +93,8 @@ pub(crate) struct ControlPlane {
     pub(crate) in_force: ArcSwap<InForce>,
     /// What the driver sees, where this process drives.
     pub(crate) live: ArcSwapOption<Live>,
+    /// The way to a collector, if there is one.
+    pub(crate) otlp: Option<Arc<Otlp>>,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
     /// Whether the process is about to end.

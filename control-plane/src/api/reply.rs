@@ -11,6 +11,10 @@ use protocol::refusal::Refusal;
 /// One answer; its length is always said.
 pub(crate) type Reply = Response<Full<Bytes>>;
 
+/// The code of a refusal, beside its answer.
+#[derive(Clone)]
+pub(crate) struct Code(pub(crate) String);
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A 200 that no cache may keep.
@@ -44,6 +48,7 @@ pub(crate) fn text(status: StatusCode, content_type: &'static str, body: String)
 pub(crate) fn refuse(status: StatusCode, code: &str, [error, because, hint]: [&str; 3]) -> Reply {
     let refusal = Refusal { code: code.into(), error: error.into(), because: because.into(), hint: hint.into() };
     let mut reply = typed(status, JSON, refusal.to_json());
+    reply.extensions_mut().insert(Code(refusal.code));
     reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     reply
 }

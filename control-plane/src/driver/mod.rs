@@ -119,7 +119,7 @@ impl Driver {
         let working = self.working.as_mut()?;
         let proposal = working.round(plane, &in_force, now());
         let live = working.live(now());
-        plane.metrics.rollout_stands(&in_force.head, &live);
+        plane.metrics.rollout_stands(&in_force, &live);
         plane.live.store(Some(Arc::new(live)));
         proposal
     }

@@ -133,6 +133,12 @@ impl Ring {
         self.keys.values().filter(|key| key.purpose == Use::Ssh && key.is_published()).map(|key| key.public.as_str())
     }
 
+    /// The certificate that hosts' certificates are signed by.
+    pub(crate) fn ca_certificate(&self) -> Option<CertificateDer<'static>> {
+        let (id, _) = self.signing.get(&(Use::Ca, None))?;
+        certificates(&[self.keys.get(id)?]).into_iter().next()
+    }
+
     /// The CAs on record whose certificates hold.
     pub(crate) fn trusted(&self) -> &[CertificateDer<'static>] {
         &self.trusted

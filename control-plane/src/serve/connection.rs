@@ -5,7 +5,7 @@ use super::{
     farewell::{Farewell, Last},
 };
 use crate::{
-    api::{self, ControlPlane, Visitor},
+    api::{self, Code, ControlPlane, Visitor},
     config::Limits,
     dashboard::{self, Content},
     tls::Configs,
@@ -19,7 +19,7 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -76,7 +76,7 @@ pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &Arc<ControlPl
 
 async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Response<Content>, Infallible> {
     let close = |headers: &HeaderMap| headers.get(header::CONNECTION).is_some_and(|value| value == "close");
-    let asked_to_close = close(request.headers());
+    let (asked_to_close, started) = (close(request.headers()), Instant::now());
     let mut reply = match desk.door {
         Door::Hosts => api::hosts::answer(desk.plane, desk.visitor, request, desk.patience).await.map(Content::Left),
         Door::Operators if dashboard::is_page(request.uri().path()) => dashboard::answer(desk.plane, desk.visitor, request, desk.patience).await,
@@ -90,7 +90,8 @@ async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Response<C
     if let Some(last) = desk.last {
         last.store(asked_to_close || close(reply.headers()), Ordering::Relaxed);
     }
-    desk.plane.metrics.answered(desk.door.name(), reply.status().as_u16());
+    let code = reply.extensions().get::<Code>().map(|code| code.0.as_str());
+    desk.plane.metrics.answered(desk.door.name(), reply.status().as_u16(), code, started.elapsed());
     Ok(reply)
 }
 

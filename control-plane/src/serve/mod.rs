@@ -15,11 +15,12 @@ use crate::{
     issuers::{self, Source},
     metrics::Metrics,
     mirror::{self, Mirror},
+    otlp::{self, Otlp},
     registry::Registry,
     releases, reload,
     service::Policy,
     store::{Log, telemetry::Place},
-    telemetry::Telemetry,
+    telemetry::{Telemetry, census},
     tls,
 };
 use accept::{Door, Listener};
@@ -56,7 +57,7 @@ pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
     let runtime = runtime().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
     let (plane, writer) = open(&config)?;
     let place = Place::of(&config.store, &config.files.telemetry);
-    let telling = plane.telemetry.start(place, config.telemetry, Arc::clone(&plane.metrics))?;
+    let telling = plane.telemetry.start(place, config.telemetry, Arc::clone(&plane.metrics), plane.otlp.clone())?;
     let served = runtime.block_on(serve(config, plane));
     // What is still open is dropped with the runtime, and with it the last way into the audit log: its writer ends.
     runtime.shutdown_timeout(TASKS_END);
@@ -126,6 +127,7 @@ pub(crate) fn open(config: &Config) -> Result<(ControlPlane, JoinHandle<()>), Fa
         reports: Room::new(REPORTS_MAX, 0),
         telemetry: Telemetry::new(),
         programs: Semaphore::new(config.limits.programs as usize),
+        otlp: config.otlp.as_ref().map(|settings| Otlp::new(settings, &config.name)).transpose()?.map(Arc::new),
         dashboard: Dashboard::default(),
         metrics,
         draining: AtomicBool::new(false),
@@ -160,6 +162,8 @@ async fn serve(config: Config, plane: ControlPlane) -> Result<(), Failure> {
     tokio::spawn(releases::keep(Arc::clone(&plane), limits.reload()));
     tokio::spawn(mirror::keep(Arc::clone(&plane), limits.reload()));
     tokio::spawn(driver::run(Arc::clone(&plane)));
+    tokio::spawn(otlp::keep(Arc::clone(&plane)));
+    tokio::spawn(census::keep(Arc::clone(&plane)));
     tokio::spawn(watch.run(Arc::clone(&plane), current, limits.reload(), hang_up));
     tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     tokio::select! {

@@ -84,7 +84,7 @@ fn take(store: &mut Telemetry, first: i64, events: i64) -> (f64, f64) {
         let outcomes = store.change(&hosts, |known| merge(&known, &group, &mut words)).unwrap();
         wall += began.elapsed().as_secs_f64();
         cpu += processor_seconds() - used;
-        assert!(outcomes.iter().all(|outcome| outcome.as_ref().is_ok_and(|fresh| i64::try_from(fresh.events.len()) == Ok(events))));
+        assert!(outcomes.iter().all(|outcome| outcome.as_ref().is_ok_and(|(fresh, _)| i64::try_from(fresh.events.len()) == Ok(events))));
     }
     (wall, cpu)
 }

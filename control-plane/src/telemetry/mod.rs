@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod bench;
+pub(crate) mod census;
 mod counts;
 mod fleet;
 mod history;
@@ -13,7 +14,7 @@ mod writer;
 
 pub(crate) use fleet::Fleet;
 
-use crate::{config::Kept, failure::Failure, metrics::Metrics, store::telemetry::Place};
+use crate::{config::Kept, failure::Failure, metrics::Metrics, otlp::Otlp, store::telemetry::Place};
 use protocol::event::Report;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -88,10 +89,10 @@ impl Telemetry {
     }
 
     /// Starts the writer, which ends once this is dropped and all is written.
-    pub(crate) fn start(&self, place: Place, kept: Kept, metrics: Arc<Metrics>) -> Result<Option<JoinHandle<()>>, Failure> {
+    pub(crate) fn start(&self, place: Place, kept: Kept, metrics: Arc<Metrics>, otlp: Option<Arc<Otlp>>) -> Result<Option<JoinHandle<()>>, Failure> {
         let Some(waiting) = lock(&self.waiting).take() else { return Ok(None) };
         let place = self.place.get_or_init(|| place).clone();
-        let writer = writer::Writer::new(place, kept, metrics, Arc::clone(&self.shared));
+        let writer = writer::Writer::new(place, kept, metrics, otlp, Arc::clone(&self.shared));
         let thread = thread::Builder::new().name("telemetry".into()).spawn(move || writer.run(&waiting));
         thread.map(Some).map_err(|error| Failure::new("cannot start the telemetry's writer", error, "check the limits on threads and memory"))
     }

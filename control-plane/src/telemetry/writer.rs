@@ -8,11 +8,12 @@ use super::{
 use crate::{
     config::Kept,
     metrics::Metrics,
+    otlp::{Otlp, Record},
     service::telemetry::{Fresh, Told, TooMuch},
     store::telemetry::{Batch, Before, EventRow, HostRow, Mark, Place, Telemetry},
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     mem,
     sync::{
         Arc, PoisonError,
@@ -37,6 +38,7 @@ pub(super) struct Writer {
     place: Place,
     kept: Kept,
     metrics: Arc<Metrics>,
+    otlp: Option<Arc<Otlp>>,
     shared: Arc<Shared>,
     store: Option<Telemetry>,
     tried: Option<Instant>,
@@ -48,16 +50,17 @@ pub(super) struct Writer {
     words: Words,
 }
 
-/// What comes of one report, and what to tell once it is on record.
-pub(super) type Outcome = Result<Fresh, TooMuch>;
+/// What comes of one report, and what to tell once it is on record: also what is known of its host.
+pub(super) type Outcome = Result<(Fresh, BTreeMap<String, String>), TooMuch>;
 
 impl Writer {
-    pub(super) fn new(place: Place, kept: Kept, metrics: Arc<Metrics>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(place: Place, kept: Kept, metrics: Arc<Metrics>, otlp: Option<Arc<Otlp>>, shared: Arc<Shared>) -> Self {
         let (pruned, ticked) = (None, Instant::now());
         Self {
             place,
             kept,
             metrics,
+            otlp,
             shared,
             store: None,
             tried: None,
@@ -101,9 +104,11 @@ impl Writer {
         let mut outcomes = outcomes.into_iter();
         for waiting in group {
             let outcome = match outcomes.next() {
-                Some(Ok(fresh)) => {
+                Some(Ok((fresh, facts))) => {
                     self.metrics.events_taken(fresh.events.len(), fresh.dropped);
-                    Ok(fresh.taken)
+                    let taken = fresh.taken;
+                    self.pass_on(&waiting, fresh, facts);
+                    Ok(taken)
                 }
                 Some(Err(TooMuch)) => Err(NotTaken::TooMuch),
                 None => Err(NotTaken::Busy),
@@ -113,6 +118,17 @@ impl Writer {
             }
             // Who does not wait any more tells it again.
             let _ = waiting.done.send(outcome);
+        }
+    }
+
+    /// To the collector, where there is one; what it has no room for is counted.
+    fn pass_on(&self, waiting: &Waiting, fresh: Fresh, facts: BTreeMap<String, String>) {
+        let Some(otlp) = &self.otlp else { return };
+        let facts = Arc::new(facts);
+        for (at, event) in fresh.events {
+            if !otlp.offer(Record { at, host: waiting.host.clone(), facts: Arc::clone(&facts), event }) {
+                self.metrics.otlp_dropped(1);
+            }
         }
     }
 
@@ -233,7 +249,7 @@ pub(super) fn merge(known: &HashMap<String, String>, group: &[Waiting], words: &
                 batch.events.push(EventRow { at: *at, host: host.clone(), outbox: report.outbox.clone(), number: event.number, body });
             }
         }
-        outcomes.push(outcome);
+        outcomes.push(outcome.map(|fresh| (fresh, told.facts.clone())));
     }
     let row = |(host, (told, seen)): (&str, (Told, i64))| Some(HostRow { host: host.into(), seen, body: serde_json::to_string(&told).ok()? });
     batch.hosts = hosts.into_iter().filter_map(row).collect();

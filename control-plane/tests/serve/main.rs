@@ -12,6 +12,7 @@ mod keyed;
 mod keys;
 mod lifecycle;
 mod names;
+mod otlp;
 mod rig;
 mod ssh;
 mod telemetry;

@@ -49,19 +49,21 @@ fn fetch(domain: &Domain, server: &Server, name: &str) -> Answer {
 /// A Python that has PyJWT, installed once for all tests.
 pub(crate) fn python() -> &'static PathBuf {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| {
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("pyjwt");
-        let python = folder.join("bin/python");
-        let has =
-            |python: &PathBuf| Command::new(python).args(["-c", "import jwt, cryptography"]).output().is_ok_and(|output| output.status.success());
-        if !has(&python) {
-            let made = Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder).output().expect("python3 is needed");
-            assert!(made.status.success(), "a virtual environment of Python is needed (python3-venv): {made:?}");
-            let installed = Command::new(&python).args(["-m", "pip", "install", "--quiet", "PyJWT[crypto]>=2.8,<3"]).output().unwrap();
-            assert!(installed.status.success() && has(&python), "PyJWT could not be installed, so tokens were not verified: {installed:?}");
-        }
-        python
-    })
+    PYTHON.get_or_init(|| environment("pyjwt", "PyJWT[crypto]>=2.8,<3", "import jwt, cryptography"))
+}
+
+/// A Python that has a package of PyPI, as what it imports shows.
+pub(crate) fn environment(name: &str, package: &str, imports: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let python = folder.join("bin/python");
+    let has = || Command::new(&python).args(["-c", imports]).output().is_ok_and(|output| output.status.success());
+    if !has() {
+        let made = Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder).output().expect("python3 is needed");
+        assert!(made.status.success(), "a virtual environment of Python is needed (python3-venv): {made:?}");
+        let installed = Command::new(&python).args(["-m", "pip", "install", "--quiet", package]).output().unwrap();
+        assert!(installed.status.success() && has(), "{package} could not be installed, so nothing was held against it: {installed:?}");
+    }
+    python
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod crash;
 mod fleet;
 #[path = "../serve/keyed.rs"]
 mod keyed;
+mod monitoring;
 mod postgres;
 #[path = "../serve/published.rs"]
 mod published;

@@ -13,7 +13,7 @@ use protocol::{
 
 /// The largest host file that is read.
 pub const HOST_FILE_BYTES_MAX: usize = 65_536;
-const KEYS: [&str; 3] = ["proxy", "deadline_seconds", "state_dir"];
+const KEYS: [&str; 4] = ["proxy", "deadline_seconds", "state_dir", "textfile"];
 
 /// A line that is not understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,13 @@ fn set(line: &str, site: &mut Site) -> Result<(), String> {
                 return Err("state_dir is not an absolute path".into());
             }
             site.state_dir = path;
+        }
+        "textfile" => {
+            let path = text(value)?;
+            if !path.starts_with('/') || !path.ends_with(".prom") {
+                return Err("textfile is not an absolute path that ends with .prom".into());
+            }
+            site.textfile = Some(path);
         }
         _ => return Err(unknown(key)),
     }
@@ -121,6 +128,7 @@ mod tests {
             deadline_seconds: 10,
             proxy: Some("x:1".into()),
             update_root: None,
+            textfile: None,
             credentials: vec![],
         }
     }
@@ -130,12 +138,22 @@ mod tests {
         let mut site = site();
         apply("# here\n proxy = \"p.example:3128\" # ours\ndeadline_seconds = 20\n\nstate_dir = \"/run/p\"\n", &mut site).unwrap();
         assert_eq!((site.proxy.as_deref(), site.deadline_seconds, site.state_dir.as_str()), (Some("p.example:3128"), 20, "/run/p"));
-        apply("proxy = \"\"", &mut site).unwrap();
+        apply("proxy = \"\"\ntextfile = \"/run/pinnace.prom\"", &mut site).unwrap();
+        assert_eq!(site.textfile.as_deref(), Some("/run/pinnace.prom"));
         assert_eq!(site.proxy, None);
         let before = site.clone();
         assert_eq!(apply("deadline_seconds = 30\nprxy = \"a:1\"", &mut site).unwrap_err().because, "unknown key \"prxy\"; did you mean proxy?");
         assert_eq!(site, before);
-        for line in ["proxy", "proxy = a:1", "proxy = \"a\"", "deadline_seconds = 0", "state_dir = \"x\"", "proxy = \"a:1\" b"] {
+        for line in [
+            "proxy",
+            "proxy = a:1",
+            "proxy = \"a\"",
+            "deadline_seconds = 0",
+            "state_dir = \"x\"",
+            "proxy = \"a:1\" b",
+            "textfile = \"/run/p\"",
+            "textfile = \"p.prom\"",
+        ] {
             assert!(apply(line, &mut site).is_err(), "{line}");
         }
     }

@@ -33,6 +33,8 @@ pub struct Site {
     pub proxy: Option<String>,
     /// The root of trust for releases, TUF metadata as it was signed; without it the host keeps the release it has.
     pub update_root: Option<String>,
+    /// Where a node_exporter reads how the last run ended; of the host file alone.
+    pub textfile: Option<String>,
     /// What to fetch, and where to hand it.
     pub credentials: Vec<Credential>,
 }
@@ -226,6 +228,7 @@ pub(crate) mod tests {
             deadline_seconds: 10,
             proxy: Some("proxy.example.org:3128".into()),
             update_root: None,
+            textfile: None,
             credentials: vec![Credential {
                 name: "db".into(),
                 key: None,

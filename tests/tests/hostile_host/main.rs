@@ -5,6 +5,7 @@ mod delivery;
 mod disk;
 mod process;
 mod state;
+mod textfile;
 mod wire;
 
 use std::ffi::OsStr;

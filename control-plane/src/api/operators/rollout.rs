@@ -18,7 +18,7 @@ use hyper::StatusCode;
 use rollout::{
     Rollout,
     decide::{HOLD_AT, PULL_AT, Progress, breach},
-    decision::{Breach, Decision, HoldReason},
+    decision::{Breach, Decision},
 };
 
 /// Starts the rollout of a generation.
@@ -69,7 +69,7 @@ async fn want(desk: Desk, (what, reason, dry_run): (&str, &str, bool), wanted: i
         let wanted = wanted(rollout);
         let done = matches!(rollout.standing(), Some(Decision::Done { .. }));
         if rollout.has_ended() && !(done && matches!(wanted, Wanted::Pull { .. })) {
-            let state = state(rollout);
+            let state = in_force.state();
             return Err(no(
                 &format!("the rollout of generation {} is {state}", in_force.head.generation),
                 "start another: pinnacectl rollout start GENERATION",
@@ -122,7 +122,6 @@ fn view(plane: &ControlPlane, in_force: &InForce, rollout: &Rollout) -> RolloutV
     let live = plane.live.load_full().filter(|live| live.rollout == head.rollout);
     let stored = || (rollout.progress().clone(), breach(plan, rollout.evidence(), rollout.evidence().bet()), head.stepped_at);
     let (progress, breach, seen_at) = live.map_or_else(stored, |live| (live.progress.clone(), live.breach.clone(), live.at));
-    let pulled = terms.releases.iter().any(|release| head.pulled.contains(release));
     RolloutView {
         number: head.rollout,
         generation: head.generation,
@@ -131,7 +130,7 @@ fn view(plane: &ControlPlane, in_force: &InForce, rollout: &Rollout) -> RolloutV
         by: head.by.clone(),
         reason: head.reason.clone(),
         started_at: head.started_at,
-        state: if pulled { "pulled" } else { state(rollout) }.into(),
+        state: in_force.state().into(),
         step: head.step,
         decision: newest(plane, head.rollout, head.step).unwrap_or_default(),
         decided_at: head.stepped_at,
@@ -142,18 +141,6 @@ fn view(plane: &ControlPlane, in_force: &InForce, rollout: &Rollout) -> RolloutV
         heard: progress.heard,
         uncovered: plan.uncovered().to_vec(),
         seen_at,
-    }
-}
-
-fn state(rollout: &Rollout) -> &'static str {
-    match rollout.standing() {
-        None => "starting",
-        Some(Decision::Advance { .. }) => "advancing",
-        Some(Decision::Hold(HoldReason::Paused(_))) => "paused",
-        Some(Decision::Hold(HoldReason::Doubt(_) | HoldReason::Quiet { .. })) => "held",
-        Some(Decision::Hold(_)) => "waiting",
-        Some(Decision::Pull(_)) => "pulled",
-        Some(Decision::Done { .. }) => "done",
     }
 }
 

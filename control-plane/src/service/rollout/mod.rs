@@ -11,7 +11,11 @@ use super::{
     release::{self, Catalog, Offer},
 };
 use protocol::release::{Assignment, PULLED_MAX, Terms};
-use rollout::{Assigned, Rollout, decide::Wish, decision::Word};
+use rollout::{
+    Assigned, Rollout,
+    decide::Wish,
+    decision::{Decision, HoldReason, Word},
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -161,7 +165,27 @@ pub(crate) struct Asker<'a> {
     pub(crate) interval: i64,
 }
 
+/// Every word that [`InForce::state`] has.
+pub(crate) const STATES: [&str; 7] = ["starting", "advancing", "waiting", "held", "paused", "pulled", "done"];
+
 impl InForce {
+    /// How the newest rollout stands, in a word.
+    pub(crate) fn state(&self) -> &'static str {
+        let Some(rollout) = &self.rollout else { return "" };
+        if rollout.plan().terms().releases.iter().any(|release| self.head.pulled.contains(release)) {
+            return "pulled";
+        }
+        match rollout.standing() {
+            None => "starting",
+            Some(Decision::Advance { .. }) => "advancing",
+            Some(Decision::Hold(HoldReason::Paused(_))) => "paused",
+            Some(Decision::Hold(HoldReason::Doubt(_) | HoldReason::Quiet { .. })) => "held",
+            Some(Decision::Hold(_)) => "waiting",
+            Some(Decision::Pull(_)) => "pulled",
+            Some(Decision::Done { .. }) => "done",
+        }
+    }
+
     /// What a host is to run, and what it is to leave.
     pub(crate) fn assign(&self, catalog: &Catalog, rules: &release::Rules, asker: &Asker<'_>, now: i64) -> Assignment {
         let usual = |offer| (offer, rules.terms(asker.interval));

@@ -50,6 +50,7 @@ impl Site {
             deadline_seconds: number_of(&value, "", "deadline_seconds")?,
             proxy: optional_text(&value, "", "proxy")?,
             update_root: optional_text(&value, "", "update_root")?,
+            textfile: None,
             credentials: each(&value, "", "credentials", credential)?,
         };
         check(&site)?;

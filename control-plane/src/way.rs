@@ -1,9 +1,9 @@
-//! The way to a mirror: plain HTTP/1.1, over TLS where its URL says so. Nothing but the URL and the CA file says where it leads: no
-//! proxy of the environment, no redirect, no CA of the machine.
+//! The way to a server that the settings name: plain HTTP/1.1, over TLS where its URL says so. Nothing but the URL and the CA file
+//! says where it leads: no proxy of the environment, no redirect, no CA of the machine.
 
 use crate::{failure::Failure, files, tls};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, StatusCode, Uri, body::Incoming, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -15,8 +15,8 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-/// Where a mirror is, and how it is known.
-pub(super) struct Way {
+/// Where a server is, and how it is known.
+pub(crate) struct Way {
     host: String,
     port: u16,
     /// As the URL has them, for `Host`.
@@ -26,18 +26,19 @@ pub(super) struct Way {
 }
 
 /// An answer that brings bytes.
-pub(super) struct Arrival {
+pub(crate) struct Arrival {
     /// Whether it begins with the byte that was asked for; else it begins with the first.
-    pub(super) resumed: bool,
+    pub(crate) resumed: bool,
     body: Incoming,
     /// Drives the connection for as long as the answer is read.
     _connection: JoinSet<()>,
 }
 
 impl Way {
-    /// From `http(s)://HOST[:PORT]/PREFIX`.
-    pub(super) fn new(url: &str, ca: Option<&Path>) -> Result<Self, Failure> {
-        let unusable = |because: &str| Failure::new(format!("cannot use the mirror {url}"), because, "[mirror] url is http(s)://HOST[:PORT]/PREFIX");
+    /// From `http(s)://HOST[:PORT]/PREFIX`, to what the settings call by this name.
+    pub(crate) fn new(what: &str, url: &str, ca: Option<&Path>) -> Result<Self, Failure> {
+        let unusable =
+            |because: &str| Failure::new(format!("cannot use the {what} {url}"), because, "its URL in pinnaced.toml is http(s)://HOST[:PORT]/PREFIX");
         let uri: Uri = url.parse().map_err(|_| unusable("it is not a URL"))?;
         let secure = match uri.scheme_str() {
             Some("https") => true,
@@ -63,24 +64,46 @@ impl Way {
     }
 
     /// Asks for a file of this length, from a byte on.
-    pub(super) async fn ask(&self, name: &str, first: u64, length: u64) -> Result<Arrival, String> {
+    pub(crate) async fn ask(&self, name: &str, first: u64, length: u64) -> Result<Arrival, String> {
         // S3 takes a bare plus sign for a space.
         let path = format!("{}/{}", self.prefix, trust::quoted(name, "/"));
         let request = Request::get(path).header(header::HOST, &self.authority).header(header::USER_AGENT, "pinnaced");
         let request = request.header(header::RANGE, format!("bytes={first}-{}", length.saturating_sub(1)));
-        let request = request.body(Empty::<Bytes>::new()).map_err(|error| words(&error))?;
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|error| words(&error))?;
-        let (response, connection) = match &self.tls {
-            None => exchange(stream, request).await?,
-            Some((connector, name)) => exchange(connector.connect(name.clone(), stream).await.map_err(|error| words(&error))?, request).await?,
-        };
+        let request = request.body(Full::<Bytes>::default()).map_err(|error| words(&error))?;
+        let (response, connection) = self.send(request).await?;
         Ok(Arrival { resumed: begins(&response, first, length)?, body: response.into_body(), _connection: connection })
+    }
+
+    /// Brings a JSON body; what comes of it, and the first of what is said to it.
+    pub(crate) async fn bring(&self, path: &str, json: String, answer_bytes_max: usize) -> Result<(StatusCode, Vec<u8>), String> {
+        let request = Request::post(format!("{}{path}", self.prefix)).header(header::HOST, &self.authority);
+        let request = request.header(header::USER_AGENT, "pinnaced").header(header::CONTENT_TYPE, "application/json");
+        let request = request.body(Full::from(json)).map_err(|error| words(&error))?;
+        let (response, connection) = self.send(request).await?;
+        let status = response.status();
+        let mut arrival = Arrival { resumed: false, body: response.into_body(), _connection: connection };
+        let mut answer = Vec::new();
+        while let Some(piece) = arrival.next().await? {
+            if answer.len() + piece.len() > answer_bytes_max {
+                break;
+            }
+            answer.extend_from_slice(&piece);
+        }
+        Ok((status, answer))
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, JoinSet<()>), String> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|error| words(&error))?;
+        match &self.tls {
+            None => exchange(stream, request).await,
+            Some((connector, name)) => exchange(connector.connect(name.clone(), stream).await.map_err(|error| words(&error))?, request).await,
+        }
     }
 }
 
 impl Arrival {
     /// The next bytes; none at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, String> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, String> {
         loop {
             match self.body.frame().await.transpose().map_err(|error| words(&error))?.map(hyper::body::Frame::into_data) {
                 None => return Ok(None),
@@ -94,11 +117,11 @@ impl Arrival {
 fn trusting(ca: &Path) -> Result<ClientConfig, Failure> {
     let roots = tls::roots(files::certificates(ca)?.into_iter(), ca)?;
     let config = ClientConfig::builder_with_provider(Arc::new(tls::provider())).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| Failure::new("cannot speak TLS to the mirror", error, "report it"))?;
+    let config = config.map_err(|error| Failure::new("cannot speak TLS to another server", error, "report it"))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
-async fn exchange<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<(Response<Incoming>, JoinSet<()>), String>
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, JoinSet<()>), String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -151,9 +174,9 @@ mod tests {
 
     #[test]
     fn a_mirrors_url_says_all_there_is_to_say() {
-        let way = Way::new("http://[::1]:8080/a/b/", None).unwrap();
+        let way = Way::new("mirror", "http://[::1]:8080/a/b/", None).unwrap();
         assert_eq!((way.host.as_str(), way.port, way.authority.as_str(), way.prefix.as_str()), ("::1", 8080, "[::1]:8080", "/a/b"));
-        assert_eq!(Way::new("http://mirror.example", None).unwrap().port, 80);
+        assert_eq!(Way::new("mirror", "http://mirror.example", None).unwrap().port, 80);
         for (url, because) in [
             ("mirror.example/a", "not a URL"),
             ("ftp://mirror.example/a", "neither"),
@@ -161,9 +184,9 @@ mod tests {
             ("http://mirror.example/?x=1", "query"),
             ("https://mirror.example/", "no CA"),
         ] {
-            let refused = Way::new(url, None).err().unwrap();
+            let refused = Way::new("mirror", url, None).err().unwrap();
             assert!(refused.because().contains(because), "{url}: {}", refused.because());
         }
-        assert!(Way::new("http://mirror.example/", Some(Path::new("ca.pem"))).is_err());
+        assert!(Way::new("mirror", "http://mirror.example/", Some(Path::new("ca.pem"))).is_err());
     }
 }
