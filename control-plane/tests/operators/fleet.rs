@@ -119,7 +119,8 @@ fn what_hosts_say_and_people_ask_is_nothing_but_text() {
         };
         tell(&desk, &format!("evil-{number}"), &Report { events: vec![event], ..told("ok", &[("os", evil), ("color", evil)]) });
     }
-    eventually("all hosts are in the picture", || ask(&desk, "status", &json!({}))["hosts"] == EVIL.len());
+    let os = |number: usize| body(&desk.post("fleet/host", &json!({"name": format!("evil-{number}")})))["host"]["facts"]["os"].clone();
+    eventually("what all hosts told is in the picture", || EVIL.iter().enumerate().all(|(number, evil)| os(number) == *evil));
     for (number, evil) in EVIL.iter().enumerate() {
         let name = format!("evil-{number}");
         let host = ask(&desk, "host", &json!({"name": name}));
