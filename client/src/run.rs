@@ -103,6 +103,7 @@ impl<'a> Run<'a> {
             }
             Some(_) => state.save_memory(&self.memory),
             None => {
+                self.memory.facts_at = facts_at;
                 state.save_memory(&self.memory);
                 self.log.settle(end(self.started, &self.outcome));
                 report::keep(state, self.event());
@@ -291,9 +292,13 @@ impl Run<'_> {
             supervisor.tell(&mut event);
         }
         let until = self.deadline().max(Instant::now() + self.span() / 2);
-        let Some(mut session) = session else {
+        let Some(mut session) = session.filter(|_| !self.is_sent_away()) else {
             if event.outcome != "fresh" {
                 report::keep(state, event);
+            }
+            if let Some(before) = facts_at {
+                self.memory.facts_at = before;
+                state.save_memory(&self.memory);
             }
             return;
         };
@@ -311,6 +316,12 @@ impl Run<'_> {
             report::tell(state, &mut session, event, false);
         }
         mem::forget(session);
+    }
+
+    /// Whether the control plane wants fewer requests: then it is asked nothing more.
+    fn is_sent_away(&self) -> bool {
+        let reason = self.outcome.failure.as_ref().map(|failure| failure.reason);
+        matches!(reason, Some(Reason::HttpThrottled | Reason::HttpUnavailable))
     }
 
     /// Repeats after a bad pair, the rehearsal, and what follows from all of it.

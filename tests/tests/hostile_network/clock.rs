@@ -49,8 +49,9 @@ fn a_proved_time_lets_a_host_in_whose_clock_is_years_off() {
         let skew = outcome.last_event.get("clock_skew_seconds").and_then(serde_json::Value::as_i64).expect("the skew");
         assert!((skew - offset).abs() <= 2, "{skew} is not {offset}");
         let requests = peer.requests();
-        assert_eq!(requests.len(), 2, "{requests:?}");
+        assert_eq!(requests.len(), 3, "{requests:?}");
         assert!(requests[0].starts_with("GET /v1/time?nonce=") && requests[1].starts_with("GET /v1/credentials/db "), "{requests:?}");
+        assert!(requests[2].starts_with("POST /v1/events "), "{requests:?}");
     });
 }
 
@@ -58,7 +59,7 @@ fn a_proved_time_lets_a_host_in_whose_clock_is_years_off() {
 fn a_right_clock_asks_for_no_time() {
     let ground = Ground::new();
     let (_, peer) = meet(&ground, |_, _| http("500 Internal Server Error", "", ""), 0, Want::Delivered);
-    assert_eq!(peer.requests(), ["GET /v1/credentials/db HTTP/1.1"]);
+    assert_eq!(peer.requests(), ["GET /v1/credentials/db HTTP/1.1", "POST /v1/events HTTP/1.1"]);
 }
 
 #[test]

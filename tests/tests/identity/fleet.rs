@@ -69,8 +69,9 @@ fn the_host_and_the_fleets_picture_say_the_same_words() {
 fn a_shell_completes_keys_and_the_values_that_the_fleet_holds() {
     let rig = Rig::simple();
     rig.run(&[]).expect_delivered();
-    eventually("it is in the picture", || state(&rig) == "healthy");
-    let os = asked(&rig, &["host", "web-1"])["host"]["facts"]["os"].as_str().expect("it told it").to_owned();
+    let os = || asked(&rig, &["host", "web-1"])["host"]["facts"]["os"].as_str().map(str::to_owned);
+    eventually("what it told is in the picture", || state(&rig) == "healthy" && os().is_some());
+    let os = os().expect("it told it");
     let completed = |line: &str| {
         let script = format!(
             "eval \"$(pinnacectl completions bash)\"; COMP_LINE={line:?}; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=(pinnacectl); \
