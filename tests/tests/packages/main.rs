@@ -39,7 +39,7 @@ fn what_dpkg_rpm_and_a_container_get_is_the_stamped_client_and_the_same_bytes_tw
     assert_eq!(fs::read(rig.path("deb/usr/bin/pinnace")).unwrap(), client);
     let unit = fs::read_to_string(rig.path("deb/usr/lib/systemd/system/pinnace.service")).unwrap();
     assert!(unit.contains(&format!("ReadWriteDirectories=-{}\n", rig.path("state").display())) && !unit.contains("=@"), "{unit}");
-    assert!(unit.contains("TimeoutStartSec=70\n"), "{unit}");
+    assert!(unit.contains("TimeoutStartSec=120\n"), "{unit}");
 
     let rpm = rig.path("one").join(names[1]);
     assert!(printed(Command::new("rpm").arg("-K").arg(&rpm)).contains("digests OK"));
