@@ -18,7 +18,8 @@ fn expect_unfit(how: &str) {
     let ground = Ground::new(how);
     let runs = runs(&ground);
     assert!(ground.trial().is_none() && ground.is_denied() && ground.current().is_none(), "{how}: after {runs} runs {:?}", ground.trial());
-    assert!(runs <= 12, "{how}: {runs} runs");
+    // Six runs in the mean; the coin, and so the candidate's bytes, may make it many more.
+    assert!(runs < RUNS, "{how}: {runs} runs");
     assert!(!ground.rig.path("state/trial-run").exists(), "{how}: left behind");
     assert!(is_quiet(&ground), "{how}: something of it still runs");
 }
