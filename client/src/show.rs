@@ -3,13 +3,14 @@
 use crate::{cli::Typed, failure::Failure, identity::Identity, log, run::now, site, standing::Standing, state::State};
 use host::{
     due::{self, Due},
-    formats::{Rendered, render, rfc3339},
+    formats::{Rendered, render},
     renewal::due_at,
 };
 use protocol::{
     json::{Quoted, Value, object},
     reason::Reason,
     site::{Format, Site},
+    time::rfc3339,
 };
 use std::fmt::Write;
 

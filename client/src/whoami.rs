@@ -11,7 +11,7 @@ use crate::{
     state::State,
     sys::start,
 };
-use host::formats::rfc3339;
+use protocol::time::rfc3339;
 use protocol::{
     json::{self, Value},
     membership::Whoami,

@@ -40,7 +40,7 @@ pub(crate) fn run(args: &[String]) -> Done {
     println!("building pinnaced, pinnacectl, weird-host and the static client ...");
     need(&[("curl", "curl"), ("setarch", "util-linux")])?;
     dist::prepare()?;
-    run_command(&mut cargo(&["build", "--quiet", "--release", "-p", "control-plane", "-p", "operator", "-p", "tests", "--bins"]))?;
+    run_command(&mut cargo(&["build", "--quiet", "--profile", "demo", "-p", "control-plane", "-p", "operator", "-p", "tests", "--bins"]))?;
     let client = dist::build("x86_64-unknown-linux-musl")?;
     let folder = std::env::temp_dir().join(format!("pinnace-demo-{}", std::process::id()));
     let mut demo = Demo { folder, started: Instant::now(), server: None };
@@ -269,5 +269,5 @@ fn tool(name: &str) -> Command {
 }
 
 fn program(name: &str) -> PathBuf {
-    root().join("target/release").join(name)
+    root().join("target/demo").join(name)
 }

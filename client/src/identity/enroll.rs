@@ -14,7 +14,7 @@ use crate::{
     state::State,
     sys::{file::open_to_read, start},
 };
-use host::formats::rfc3339;
+use protocol::time::rfc3339;
 use protocol::{
     hex_encode,
     identity::HostId,

@@ -2,10 +2,11 @@
 
 use super::generations::Generations;
 use crate::{cli::Typed, failure::Failure, log, site, state::State};
-use host::{formats::rfc3339, trial::Trial, update::parse_folder};
+use host::{trial::Trial, update::parse_folder};
 use protocol::{
     json::{Value, object},
     reason::Reason,
+    time::rfc3339,
 };
 
 /// The command; gives the exit status, or words for a word it does not know.

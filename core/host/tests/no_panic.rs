@@ -184,7 +184,7 @@ fn consume(answer: &Answer, received_at: i64) {
 
 fn ask_when(held: &due::Held) {
     for now in [i64::MIN, -1, 0, 51, 1_795_000_000, i64::MAX] {
-        let _ = (due::due(Some(held), "h", now), due::remaining(held, now), formats::rfc3339(now));
+        let _ = (due::due(Some(held), "h", now), due::remaining(held, now), protocol::time::rfc3339(now));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The signed time: how a host whose clock is wrong learns the hour from a control plane it has otherwise verified.
+//! Times: how they are written, and how a host whose clock is wrong learns the hour from a control plane it has otherwise verified: the signed time.
 //!
 //! The host sends a fresh nonce; the time key signs nonce and time together (Ed25519, RFC 8032), so an old answer is useless.
 
@@ -56,6 +56,22 @@ impl TimeAnswer {
     }
 }
 
+/// A time as RFC 3339 has it, in UTC to the second.
+#[must_use]
+pub fn rfc3339(unix: i64) -> String {
+    let (days, seconds) = (unix.div_euclid(86_400), unix.rem_euclid(86_400));
+    // Days since 0000-03-01, in eras of 400 years (the proleptic Gregorian calendar).
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +81,17 @@ mod tests {
         let answer = TimeAnswer { time: 1_795_000_000, nonce: "00ff".into(), key: "aa".into(), signature: "bb".into() };
         assert_eq!(TimeAnswer::from_json(answer.to_json().as_bytes()), Some(answer));
         assert_eq!(TimeAnswer::from_json(b"{\"time\":1}"), None);
+    }
+
+    #[test]
+    fn times_match_known_dates() {
+        for (unix, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (4_102_444_799, "2099-12-31T23:59:59Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(unix), text);
+        }
     }
 }

@@ -9,7 +9,10 @@ use alloc::{
     vec::Vec,
 };
 use core::fmt::{self, Display};
-use protocol::json::{self, Value};
+use protocol::{
+    json::{self, Value},
+    time::rfc3339,
+};
 
 /// What happens with a rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -286,7 +289,7 @@ impl Display for HoldReason {
         match self {
             Self::Paused(word) => write!(out, "{} paused it: {}", word.who, word.why),
             Self::Doubt(breach) => write!(out, "perhaps worse than current {breach}"),
-            Self::Soaking { until } => write!(out, "watching the wave until {until}"),
+            Self::Soaking { until } => write!(out, "watching the wave until {}", rfc3339(*until)),
             Self::Quiet { heard, expected } => write!(out, "{heard} of {expected} hosts with the release were heard of lately, and 98 % are needed"),
             Self::TooFewTrials { trials, needed } => write!(out, "{trials} trials ended well, and the next wave needs {needed}"),
         }

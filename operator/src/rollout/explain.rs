@@ -3,9 +3,8 @@
 use crate::{
     ask::Ask,
     failure::{Failure, harmless},
-    print::time,
 };
-use protocol::json::parse;
+use protocol::{json::parse, time::rfc3339};
 use rollout::{
     decide::Wish,
     plan::Plan,
@@ -42,7 +41,7 @@ fn print(plan: &Plan, steps: &[Step]) {
     let waves: Vec<String> = terms.waves.iter().enumerate().map(|(index, wave)| format!("{} {}", plan.size(index), wave.name)).collect();
     println!("rollout {} of generation {}: {} hosts, {}", terms.number, terms.generation, plan.places().len(), waves.join(", "));
     for step in steps {
-        println!("{:>4}  {}  {}", step.number, time(&json!({"at": step.at}), "at"), harmless(&step.decision.to_string()));
+        println!("{:>4}  {}  {}", step.number, rfc3339(step.at), harmless(&step.decision.to_string()));
         println!("      from {}", harmless(&inputs(&step.inputs)));
     }
 }
@@ -54,10 +53,13 @@ fn inputs(Inputs { progress, pairs, silences }: &Inputs) -> String {
         Wish::Promote(out) => format!("; somebody wants it to go on from {out} waves"),
         Wish::Pull(word) => format!("; {} wants it pulled: {}", word.who, word.why),
     };
+    let out = match progress.out {
+        0 => "no wave out".to_owned(),
+        1 => format!("1 wave out since {}", rfc3339(progress.since)),
+        out => format!("{out} waves out since {}", rfc3339(progress.since)),
+    };
     format!(
-        "{} waves out since {}, {} trials that ended well, {} unfit, {} of {} hosts heard of, {} new pairs ({} bad), {} new silences{wish}",
-        progress.out,
-        time(&json!({"at": progress.since}), "at"),
+        "{out}, {} trials that ended well, {} unfit, {} of {} hosts heard of, {} new pairs ({} bad), {} new silences{wish}",
         progress.trials,
         progress.unfit,
         progress.heard,

@@ -2,6 +2,7 @@
 
 use crate::shell::{Done, is_root};
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -13,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Runs that are started at one time: most of a run here is waiting for a disk.
+/// Runs that are started at one time: most of a run is waiting for what is told to become durable.
 const WORKERS: usize = 24;
 /// An old kind of host: what uname and os-release say there.
 const OLD: &str = "mount --bind \"$1\" /etc/os-release && shift && exec setarch \"$(uname -m)\" --uname-2.6 \"$@\"";
@@ -33,11 +34,17 @@ pub(super) struct Fleet {
 pub(super) struct Counts {
     pub(super) runs: AtomicUsize,
     ended: AtomicUsize,
+    by_host: Mutex<BTreeMap<String, usize>>,
     pub(super) rescues: AtomicUsize,
     missed: Mutex<Vec<String>>,
 }
 
 impl Counts {
+    /// How often each host has run.
+    pub(super) fn by_host(&self) -> BTreeMap<String, usize> {
+        self.by_host.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Runs after which a host had no fresh credential, in their own words.
     pub(super) fn missed(&self) -> Vec<String> {
         self.missed.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -91,8 +98,8 @@ impl Fleet {
     }
 
     /// Which generation each host runs: hosts by generation, 0 for the package's copy.
-    pub(super) fn generations(&self, names: &[String]) -> std::collections::BTreeMap<i64, usize> {
-        let mut counts = std::collections::BTreeMap::new();
+    pub(super) fn generations(&self, names: &[String]) -> BTreeMap<i64, usize> {
+        let mut counts = BTreeMap::new();
         for name in names {
             let link = fs::read_link(self.folder.join("hosts").join(name).join("current")).ok();
             let generation = link.and_then(|link| link.file_name()?.to_str()?.split('-').next()?.parse().ok()).unwrap_or(0);
@@ -117,6 +124,7 @@ fn run(folder: &Path, client: &Path, name: &str, counts: &Counts) {
         run.args([command, "--state-dir"]).arg(&state).stdin(Stdio::null()).stderr(Stdio::null()).output()
     };
     counts.runs.fetch_add(1, Ordering::Relaxed);
+    *counts.by_host.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default() += 1;
     let mut done = started("run");
     if !done.as_ref().is_ok_and(|done| done.status.success()) {
         counts.rescues.fetch_add(1, Ordering::Relaxed);

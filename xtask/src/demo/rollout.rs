@@ -8,6 +8,7 @@ use super::{
 use crate::shell::{Done, output};
 use serde_json::Value;
 use std::{
+    collections::BTreeMap,
     fs,
     path::Path,
     process::Command,
@@ -23,12 +24,14 @@ const INTERVAL_SECONDS_MIN: u64 = 2;
 const SOAK_INTERVALS: u32 = 2;
 /// The longest that a rollout may take here.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// An address, so that no name server has a say in how long a run takes.
+const NAME: &str = "127.0.0.1";
 const PASSPHRASE: &str = "correct horse";
 
 /// Plays it.
 pub(super) fn play(demo: &mut Demo, client: &Path) -> Done {
     let domain = demo.path("domain");
-    output(tool("pinnaced").args(["init", "--dir", &domain, "--trust-domain", "example.org", "--name", "cp.example.org"]))?;
+    output(tool("pinnaced").args(["init", "--dir", &domain, "--trust-domain", "example.org", "--name", NAME]))?;
     engineers(demo)?;
     let listening = demo.serve(&domain, [ANY; 2])?;
     let port = |listener: &str| listening[listener].as_str().and_then(|address| address.rsplit(':').next()).unwrap_or_default().to_owned();
@@ -60,7 +63,9 @@ pub(super) fn play(demo: &mut Demo, client: &Path) -> Done {
     if good != "done" {
         return Err(format!("a good release was to go through, and its rollout is {good}"));
     }
+    spread(demo, &fleet, &names, 1)?;
 
+    // The bad release does its work by this client, where it works.
     fs::copy(demo.path("generation-1"), demo.path("right")).map_err(|cause| cause.to_string())?;
     stamp(demo, &port("hosts"), "crash-on-old-kernels", Path::new(&super::program("bad-release")), "generation-2")?;
     publish(demo, "generation-2", 2)?;
@@ -135,7 +140,7 @@ fn stamp(demo: &Demo, port: &str, name: &str, binary: &Path, out: &str) -> Done 
     let site = format!(
         "name = \"{name}\"\ntrust_domain = \"example.org\"\nroots = [\"ca/ca.crt\"]\ntime_keys = [\"keys/time.pub\"]\nstate_dir = \"{}\"\n\
          host_file = \"{}\"\nupdate_root = \"releases/metadata/1.root.json\"\n\
-         [[endpoint]]\nhost = \"cp.example.org\"\nport = {port}\naddresses = [\"127.0.0.1\"]\n[[credential]]\nname = \"db\"\n",
+         [[endpoint]]\nhost = \"{NAME}\"\nport = {port}\n[[credential]]\nname = \"db\"\n",
         demo.path("hosts"),
         demo.path("host.toml"),
     );
@@ -177,22 +182,45 @@ fn rollout(demo: &Demo, fleet: &Fleet, names: &[String], generation: i64) -> Don
     Err(format!("the rollout of generation {generation} did not end in {} s: {said}", PATIENCE.as_secs()))
 }
 
+/// Waits until nine hosts in ten run a generation: the coin lets some wait longer for their turn.
+fn spread(demo: &Demo, fleet: &Fleet, names: &[String], generation: i64) -> Done {
+    let began = Instant::now();
+    loop {
+        let hosts = fleet.generations(names);
+        let on = hosts.get(&generation).copied().unwrap_or(0);
+        if on * 10 >= names.len() * 9 {
+            demo.say(&format!("generation {generation} runs on {on} of {} hosts, and the others come after", names.len()));
+            return Ok(());
+        }
+        if began.elapsed() > PATIENCE {
+            return Err(format!("generation {generation} did not reach the fleet: {hosts:?}"));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
 /// What the audit log says of all of it.
 fn end(demo: &Demo, fleet: &Fleet, names: &[String]) -> Done {
     let audit = output(tool("pinnaced").args(["audit", "--dir", &demo.path("domain")]))?;
-    let issued = audit.lines().filter(|line| line.contains("\"event\":\"issued\"")).count();
-    let (runs, missed) = (fleet.counts.runs.load(Ordering::Relaxed), fleet.counts.missed());
+    let records = audit.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter(|record| record["event"] == "issued");
+    let mut issued: BTreeMap<String, usize> = BTreeMap::new();
+    for record in records {
+        *issued.entry(record["host"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    let (runs, missed) = (fleet.counts.by_host(), fleet.counts.missed());
+    let without = runs.iter().filter(|(host, runs)| issued.get(*host).copied().unwrap_or(0) < **runs).count();
+    let sum = |counts: &BTreeMap<String, usize>| counts.values().sum::<usize>();
     let rescues = fleet.counts.rescues.load(Ordering::Relaxed);
     println!();
-    demo.say(&format!("{runs} runs of {HOSTS} hosts, {rescues} rescues; hosts by generation {:?}", fleet.generations(names)));
-    demo.say(&format!("the audit log holds {issued} issued credentials: one for every run, and those of crossovers that were repeated"));
-    demo.say(&format!("credentials missed: {}", missed.len()));
+    demo.say(&format!("{} runs of {} hosts, {rescues} rescues; hosts by generation {:?}", sum(&runs), names.len(), fleet.generations(names)));
+    demo.say(&format!("the audit log holds {} issued credentials: one for every run, and those of crossovers that were repeated", sum(&issued)));
+    demo.say(&format!("credentials missed: {}; hosts with fewer on record than runs: {without}", missed.len()));
     match missed.first() {
-        None if issued >= runs => {
+        None if without == 0 => {
             println!("\nA release that crashed on one kind of host was found out there, named, and pulled by itself. No host missed a credential.");
             Ok(())
         }
-        None => Err(format!("{runs} runs, and only {issued} credentials on record")),
+        None => Err(format!("{without} hosts have fewer credentials on record than runs")),
         Some(first) => Err(format!("{} runs were left without a credential; the first: {first}", missed.len())),
     }
 }
