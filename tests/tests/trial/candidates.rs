@@ -2,6 +2,7 @@
 
 use super::ground::{Ground, RUNS};
 use std::{fs, time::Instant};
+use tests::rig::{Rig, Site};
 
 /// Runs until the trial has ended or there were enough; gives the runs.
 fn runs(ground: &Ground) -> i64 {
@@ -124,6 +125,22 @@ fn a_good_candidate_is_clean_and_nothing_is_bad() {
     }
     let first = (1..=20).filter(|run| ground.goes_first(*run)).count();
     assert_eq!((ground.number("clean"), ground.number("bad"), ground.number("good")), (i64::try_from(first).unwrap(), 0, 0));
+}
+
+/// What is in charge believes a CA that is not the control plane's; what is on trial believes the right one.
+#[test]
+fn a_current_that_fails_is_relieved_by_its_candidate_in_every_run() {
+    let ground = Ground::new("good");
+    fs::copy(Rig::unserved().path("domain/ca/ca.crt"), ground.rig.path("domain/ca/other.crt")).unwrap();
+    ground.rig.stamp(&Site { deadline_seconds: 2, roots: vec!["ca/other.crt".into()], ..Site::default() });
+    for run in 1..=RUNS {
+        ground.run();
+        if ground.number("good") >= 3 {
+            break;
+        }
+        assert!(run < RUNS, "{:?}", ground.trial());
+    }
+    assert_eq!(ground.number("bad"), 0, "{:?}", ground.trial());
 }
 
 /// What no release could do here is no fault of this one.
