@@ -5,11 +5,11 @@ use crate::{
     files,
     issuers::pkcs11,
     mirror, otlp,
-    service::{keys, membership::Rules, release},
     store::{Address, Server},
 };
 use protocol::identity::{HostId, is_name};
 use serde::Deserialize;
+use service::{keys, membership::Rules, release};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},

@@ -6,12 +6,12 @@ use crate::{
     failure::Failure,
     files::{self, Readers},
     issuers::{Source, ca::ca_parameters, source},
-    service::keys::{Algorithm, Use},
     store,
 };
 use protocol::identity::HostId;
 use rcgen::{CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType};
 use rustls::pki_types::ServerName;
+use service::keys::{Algorithm, Use};
 use std::{
     fs,
     net::IpAddr,

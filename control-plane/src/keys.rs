@@ -9,15 +9,15 @@ use crate::{
     config::Files,
     failure::Failure,
     issuers::{Ring, ca, source},
-    service::{
-        RawPolicy,
-        keys::{self, Algorithm, Changed, Key, Keys, Order, Refused, Use},
-        policy::LIFETIME_SECONDS_MAX,
-    },
     store::{Change, Kind, NotWritten, audit::Event},
 };
 pub(crate) use command::{Command, documents, run};
 use protocol::json::{self, Value};
+use service::{
+    RawPolicy,
+    keys::{self, Algorithm, Changed, Key, Keys, Order, Refused, Use},
+    policy::LIFETIME_SECONDS_MAX,
+};
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 /// How often an order is given again that somebody else has overtaken.

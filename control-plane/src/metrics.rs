@@ -2,10 +2,7 @@
 
 mod text;
 
-use crate::{
-    driver::Live,
-    service::rollout::{InForce, STATES},
-};
+use crate::driver::Live;
 use prometheus_client::{
     encoding,
     metrics::{
@@ -16,6 +13,7 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
+use service::rollout::{InForce, STATES};
 use std::{sync::atomic::AtomicU64, time::Duration};
 
 /// More than that no host drops between two reports.

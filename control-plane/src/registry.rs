@@ -2,10 +2,8 @@
 //!
 //! Changes reach it in two ways: those made here at once, those made elsewhere by asking the store what is newer.
 
-use crate::{
-    service::{host::Host, token::Token},
-    store::{Kind, Object},
-};
+use crate::store::{Kind, Object};
+use service::{host::Host, token::Token};
 use std::{
     collections::HashMap,
     sync::{

@@ -7,10 +7,10 @@ use crate::{
     failure::Failure,
     files,
     metrics::Metrics,
-    service::release::Catalog,
     store::{Change, Kind, NotWritten, audit::Event},
 };
 use serde::{Deserialize, Serialize};
+use service::release::Catalog;
 use signing::{AwsLc, OnlineKey, publish};
 use std::{
     path::{Path, PathBuf},

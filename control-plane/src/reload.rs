@@ -7,11 +7,11 @@ use crate::{
     config::Files,
     failure::Failure,
     files, keys,
-    service::{Policy, RawPolicy, names::ServerNames, token::name_of},
     store::{Change, Kind, NotWritten, audit::Event, listen},
     tls,
 };
 use serde::{Deserialize, Serialize};
+use service::{Policy, RawPolicy, names::ServerNames, token::name_of};
 use std::{
     collections::HashMap,
     fs,

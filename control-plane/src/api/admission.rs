@@ -1,15 +1,13 @@
 //! Who is served: asked on every request, also on a connection that has been open for long.
 
 use super::{ControlPlane, Reply, Standing, Visitor, reply};
-use crate::{
-    service::{
-        host::{Host, Labels},
-        membership::{self, Refused, Seen, Shown},
-    },
-    store::{Change, Kind, audit::Event},
-};
+use crate::store::{Change, Kind, audit::Event};
 use hyper::StatusCode;
 use protocol::identity::HostId;
+use service::{
+    host::{Host, Labels},
+    membership::{self, Refused, Seen, Shown},
+};
 use std::sync::Arc;
 
 /// A host that is served.

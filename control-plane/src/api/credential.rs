@@ -2,16 +2,16 @@
 
 use super::{ControlPlane, Reply, Visitor, admission, membership::proved, operators, reply};
 use crate::{
+    issue::{self, Asked, Issued, Makers, NotIssued},
     issuers::program,
-    service::{
-        Decision,
-        issue::{self, Asked, Issued, Makers, NotIssued},
-        policy::{Grant, Kind},
-    },
     store::{Entry, NotWritten},
 };
 use hyper::StatusCode;
 use protocol::{identity::HostId, membership::KeyRequest};
+use service::{
+    Decision,
+    policy::{Grant, Kind},
+};
 use std::sync::Arc;
 
 /// What a host wants.

@@ -8,11 +8,6 @@ use super::{
 use crate::{
     issuers::{Unsigned, ca::BACKDATED_SECONDS},
     registry::Known,
-    service::{
-        host::{Fingerprint, Host},
-        membership::{self, Enrolled, Refused, Shown, Voucher},
-        token::{self, Token},
-    },
     store::{Change, Kind, NotWritten, audit::Event},
 };
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
@@ -20,6 +15,11 @@ use hyper::{StatusCode, header};
 use protocol::{
     identity::HostId,
     membership::{Identity, PublicKey, Purpose, Request, proof_message},
+};
+use service::{
+    host::{Fingerprint, Host},
+    membership::{self, Enrolled, Refused, Shown, Voucher},
+    token::{self, Token},
 };
 use std::sync::Arc;
 

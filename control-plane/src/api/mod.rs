@@ -26,11 +26,11 @@ use crate::{
     otlp::Otlp,
     registry::Registry,
     releases::Offered,
-    service::{Policy, keys, membership::Rules, names::ServerNames, release, rollout::InForce},
     store::{Address, Change, Entry, Log, NotWritten, Object, Reader, audit::Event},
     telemetry::Telemetry,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
+use service::{Policy, keys, membership::Rules, names::ServerNames, release, rollout::InForce};
 use std::{
     path::PathBuf,
     sync::{

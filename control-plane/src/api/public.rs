@@ -1,11 +1,9 @@
 //! What everybody may read: discovery and the public keys.
 
 use super::{ControlPlane, Reply, reply};
-use crate::{
-    issuers::{Ring, jwt},
-    service::{Policy, keys::Algorithm},
-};
+use crate::issuers::{Ring, jwt};
 use hyper::Request;
+use service::{Policy, keys::Algorithm};
 
 /// Answers one request.
 pub(crate) fn answer<B>(plane: &ControlPlane, request: &Request<B>) -> Reply {

@@ -1,14 +1,12 @@
 //! What hosts ask about releases: which one to run, the metadata that vouches for it, and its bytes.
 
 use super::{ControlPlane, Reply, Visitor, admission, reply};
-use crate::{
-    releases::{METADATA_BYTES_MAX, vouched},
-    service::rollout::Asker,
-};
+use crate::releases::{METADATA_BYTES_MAX, vouched};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, header};
 use protocol::release::{is_path, is_word};
+use service::rollout::Asker;
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom},

@@ -2,8 +2,8 @@
 //!
 //! X.509-SVID specification, sections 2 and 5: exactly one URI among the subject alternative names, and it is the identity.
 
-use crate::service::{host::Fingerprint, membership::Shown};
 use protocol::{identity::HostId, membership::BINDING_BYTES};
+use service::{host::Fingerprint, membership::Shown};
 use std::sync::Arc;
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, parse_x509_certificate};
 

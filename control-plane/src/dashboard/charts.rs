@@ -4,10 +4,10 @@ use super::{Content, page, page::Asked, session::Guest, show};
 use crate::{
     api::{ControlPlane, now},
     dashboard::page::Lane,
-    service::fleet::{FleetStatus, Group, Series, Slice},
 };
 use hyper::Response;
 use serde_json::json;
+use service::fleet::{FleetStatus, Group, Series, Slice};
 use std::sync::Arc;
 
 /// What can be looked back at: its word, and its seconds.
@@ -93,7 +93,7 @@ pub(super) fn bars(values: Vec<(String, usize, String)>) -> Vec<Bar> {
 
 /// How many hosts are without a credential after which time.
 pub(super) fn horizon(status: &FleetStatus) -> Vec<Bar> {
-    let step = |step: &crate::service::fleet::HorizonStep| (show::span(step.at - status.at), step.hosts, String::new());
+    let step = |step: &service::fleet::HorizonStep| (show::span(step.at - status.at), step.hosts, String::new());
     let mut bars = bars(status.horizon.steps.iter().map(step).collect());
     for bar in &mut bars {
         bar.width = (bar.hosts * BAR).div_ceil(status.horizon.holding.max(1));

@@ -1,13 +1,11 @@
 //! The map of hosts: one cell for each, in groups; a part of it that somebody marks is a list.
 
 use super::{Content, door, page, show};
-use crate::{
-    api::ControlPlane,
-    service::fleet::{Snapshot, State},
-};
+use crate::api::ControlPlane;
 use hyper::Response;
 use protocol::filter::{Filter, quoted};
 use serde_json::json;
+use service::fleet::{Snapshot, State};
 use std::sync::Arc;
 
 /// Groups that are drawn; the hosts of all others are one more.

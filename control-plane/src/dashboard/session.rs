@@ -3,7 +3,8 @@
 //! Both are bearer tokens of 32 random bytes, known here by their SHA-256 alone, in memory, and bounded: whoever restarts the process
 //! or reads its memory's image later finds none that opens anything. A session never ends after the certificate that asked for it.
 
-use crate::{api::operators::Operator, service::host::Fingerprint};
+use crate::api::operators::Operator;
+use service::host::Fingerprint;
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},

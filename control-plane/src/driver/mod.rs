@@ -12,11 +12,11 @@ pub(crate) use take::{Standing, standing};
 
 use crate::{
     api::{ControlPlane, now},
-    service::rollout::{HEAD, Head, InForce, name},
     store::{Kind, Lead, NotWritten},
 };
 use rollout::{Rollout, decide::Progress, decision::Breach, plan::Plan};
 use round::{Proposal, Working};
+use service::rollout::{HEAD, Head, InForce, name};
 use std::{
     sync::Arc,
     time::{Duration, Instant},

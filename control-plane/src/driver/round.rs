@@ -3,7 +3,6 @@
 use super::{Live, take};
 use crate::{
     api::ControlPlane,
-    service::rollout::{Good, HEAD, Head, InForce, Wanted, name},
     store::{Change, Kind, audit::Event},
 };
 use rollout::{
@@ -13,6 +12,7 @@ use rollout::{
     evidence::Discordant,
     step::{Inputs, Step},
 };
+use service::rollout::{Good, HEAD, Head, InForce, Wanted, name};
 use std::collections::HashSet;
 
 /// The rollout as the driver goes on with it from what is on record.
@@ -151,7 +151,7 @@ fn head_after(plane: &ControlPlane, in_force: &InForce, rollout: &Rollout, decis
         Decision::Done { .. } => {
             let offered = plane.offered.load();
             let meant = offered.catalog.of_generation(head.generation, now).filter(|offer| releases.contains(&offer.sha256));
-            let good = |offer: &crate::service::release::Offer| {
+            let good = |offer: &service::release::Offer| {
                 (offer.release.platform.clone(), Good { generation: offer.release.generation, sha256: offer.sha256.clone() })
             };
             head.with_good(meant.map(good))

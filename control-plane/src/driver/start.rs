@@ -2,18 +2,18 @@
 
 use crate::{
     api::ControlPlane,
-    service::{
-        host::{Host as Record, Status},
-        release,
-        rollout::{HEAD, Head, InForce, ROLLOUTS_KEPT, name},
-        telemetry::Told,
-    },
     store::{Change, Kind},
 };
 use rollout::{
     Rollout,
     plan::{Plan, Terms},
     survey::{Host, Survey},
+};
+use service::{
+    host::{Host as Record, Status},
+    release,
+    rollout::{HEAD, Head, InForce, ROLLOUTS_KEPT, name},
+    telemetry::Told,
 };
 use std::collections::BTreeMap;
 

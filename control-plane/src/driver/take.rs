@@ -1,11 +1,9 @@
 //! What the fleet's telemetry says of a rollout.
 
-use crate::{
-    service::telemetry::{Told, Trial},
-    telemetry::{Fleet, Telemetry},
-};
+use crate::telemetry::{Fleet, Telemetry};
 use protocol::trial::Crossover;
 use rollout::{Rollout, plan::Plan};
+use service::telemetry::{Told, Trial};
 
 /// What a trial's end is called that went well.
 pub(super) const COMMITTED: &str = "committed";

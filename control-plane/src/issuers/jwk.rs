@@ -1,9 +1,9 @@
 //! Public keys of tokens, as a JWK Set has them (RFC 7517, RFC 7518 section 6).
 
 use super::{base64url, pair::Pair};
-use crate::service::keys::Algorithm;
 use aws_lc_rs::digest::{SHA256, digest};
 use protocol::json::{self, Value};
+use service::keys::Algorithm;
 use x509_parser::{prelude::FromDer, public_key::PublicKey, x509::SubjectPublicKeyInfo};
 
 /// A public key and its `kid`.

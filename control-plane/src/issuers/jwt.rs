@@ -1,8 +1,8 @@
 //! Tokens: JSON Web Tokens (RFC 7519) as compact JWS (RFC 7515 section 7.1).
 
 use super::{Pair, Unsigned, base64url, jwk};
-use crate::service::keys::Algorithm;
 use protocol::json::{self, Quoted, Value};
+use service::keys::Algorithm;
 use std::fmt::Write;
 
 /// Room for a token and for its payload, as they usually are.

@@ -1,13 +1,13 @@
 //! A key pair, wherever its private half lives: in a file, or in a PKCS#11 token that it never leaves.
 
 use super::{Unsigned, pkcs11};
-use crate::service::keys::Algorithm;
 use aws_lc_rs::{
     encoding::{AsBigEndian, Curve25519SeedBin},
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use rcgen::{PublicKeyData, SignatureAlgorithm, SigningKey};
+use service::keys::Algorithm;
 use signing::{der::ecdsa_signature, pkcs11::TokenKey};
 
 const RSA_BYTES: std::ops::RangeInclusive<usize> = 256..=512;

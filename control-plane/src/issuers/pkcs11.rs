@@ -1,8 +1,9 @@
 //! The token that keys may be in: which one it is, and how its failures are told.
 
 use super::Unsigned;
-use crate::{failure::Failure, files, service::keys::Algorithm};
+use crate::{failure::Failure, files};
 use serde::Deserialize;
+use service::keys::Algorithm;
 use signing::pkcs11::{Token, TokenAlgorithm, TokenError, TokenKey};
 use std::{path::PathBuf, sync::Arc};
 

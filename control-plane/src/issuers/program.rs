@@ -3,8 +3,8 @@
 //! The program runs in a process group of its own, which is killed when the program ends, when its time is up, and when nobody
 //! waits any more: what it started does not outlive it. What it printed goes nowhere but into the answer.
 
-use crate::service::policy::{Program, fields};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use service::policy::{Program, fields};
 use std::{
     fmt::{self, Display},
     io,

@@ -1,12 +1,10 @@
 //! The keys in force: which one signs what, and what is published; a snapshot made of the records and replaced whole.
 
 use super::{Unsigned, ca::Ca, jwt, pair::Pair, source, source::Source, ssh, time};
-use crate::{
-    failure::Failure,
-    service::keys::{Algorithm, Key, Keys, State, Use},
-};
+use crate::failure::Failure;
 use protocol::json;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use service::keys::{Algorithm, Key, Keys, State, Use};
 use std::{collections::HashMap, sync::Arc};
 
 /// The snapshot.

@@ -1,13 +1,10 @@
 //! Where private keys are: in files of the trust domain's folder, or in a PKCS#11 token.
 
 use super::{Pair, jwk, pkcs11, ssh};
-use crate::{
-    failure::Failure,
-    files,
-    service::keys::{Algorithm, Use},
-};
+use crate::{failure::Failure, files};
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{KeyPair, RsaKeySize};
+use service::keys::{Algorithm, Use};
 use signing::pkcs11::{Token, Uri};
 use std::{
     path::{Path, PathBuf},

@@ -7,9 +7,9 @@ use crate::{
     config::Config,
     failure::Failure,
     files, reload, serve,
-    service::keys::{Algorithm, Changed, Keys, Use},
 };
 use clap::Subcommand;
+use service::keys::{Algorithm, Changed, Keys, Use};
 use std::{
     fs,
     io::Write,
@@ -155,7 +155,7 @@ fn as_json(keys: &Keys) -> String {
 }
 
 fn as_lines(changed: &Changed) -> String {
-    let line = |(id, key): &(String, crate::service::keys::Key)| {
+    let line = |(id, key): &(String, service::keys::Key)| {
         let until = key.published_until.map(|until| format!(", published until {until}")).unwrap_or_default();
         format!("{} key {id} is {}{until}", key.purpose.name(), key.state.name())
     };

@@ -1,8 +1,8 @@
 //! Events of hosts as log records.
 
 use super::{Record, number, scope, text};
-use crate::service::telemetry::{code_word, outcome_word};
 use serde_json::{Value, json};
+use service::telemetry::{code_word, outcome_word};
 use std::time::Duration;
 
 /// `INFO` and `ERROR` of the data model.

@@ -18,13 +18,13 @@ use crate::{
     otlp::{self, Otlp},
     registry::Registry,
     releases, reload,
-    service::Policy,
     store::{Log, telemetry::Place},
     telemetry::{Telemetry, census},
     tls,
 };
 use accept::{Door, Listener};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use service::Policy;
 use std::{
     io,
     path::Path,

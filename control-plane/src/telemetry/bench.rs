@@ -6,16 +6,14 @@ use super::{
     counts::Words,
     writer::{hosts_of, merge},
 };
-use crate::{
-    service::{
-        fleet::{DROPPED, Seen, Series, Slice, Snapshot},
-        host::Host,
-    },
-    store::telemetry::{Batch, Place, Range, RollupKey, Telemetry},
-};
+use crate::store::telemetry::{Batch, Place, Range, RollupKey, Telemetry};
 use protocol::{
     event::{Event, Report},
     filter::Filter,
+};
+use service::{
+    fleet::{DROPPED, Seen, Series, Slice, Snapshot},
+    host::Host,
 };
 use std::{
     collections::{BTreeMap, HashMap},

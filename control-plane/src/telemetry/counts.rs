@@ -1,11 +1,9 @@
 //! What events add to the counts per minute: to those of all, and to those of every fact that their host has.
 
-use crate::{
-    service::{
-        fleet::DROPPED,
-        telemetry::{CLOCK_OFFSET, Fresh, Told, code_word, outcome_word},
-    },
-    store::telemetry::{Batch, RollupKey},
+use crate::store::telemetry::{Batch, RollupKey};
+use service::{
+    fleet::DROPPED,
+    telemetry::{CLOCK_OFFSET, Fresh, Told, code_word, outcome_word},
 };
 use std::collections::{HashMap, HashSet};
 

@@ -1,6 +1,7 @@
 //! The fleet in memory: what each host last told, from the rows of the database.
 
-use crate::{service::telemetry::Told, store::telemetry::HostRow};
+use crate::store::telemetry::HostRow;
+use service::telemetry::Told;
 use std::{collections::HashMap, sync::Arc};
 
 /// A host.

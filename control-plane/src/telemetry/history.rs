@@ -2,16 +2,16 @@
 
 use crate::{
     api::{ControlPlane, now},
-    service::{
-        fleet::{DROPPED, HostEvent, HostHistory, Series, Slice},
-        policy::Policy,
-    },
     store::{
         Error,
         telemetry::{Range, Telemetry},
     },
 };
 use protocol::identity::HostId;
+use service::{
+    fleet::{DROPPED, HostEvent, HostHistory, Series, Slice},
+    policy::Policy,
+};
 use std::collections::BTreeMap;
 
 impl ControlPlane {

@@ -1,10 +1,8 @@
 //! The snapshot that questions are answered from: taken when somebody asks and the last one is too old.
 
-use crate::{
-    api::{ControlPlane, now},
-    service::fleet::{Seen, Snapshot},
-};
+use crate::api::{ControlPlane, now};
 use arc_swap::ArcSwapOption;
+use service::fleet::{Seen, Snapshot};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -57,7 +55,7 @@ impl ControlPlane {
 fn taken(plane: &ControlPlane) -> Snapshot {
     let records = plane.registry.hosts();
     let fleet = plane.telemetry.fleet();
-    let host = |(name, known): (String, crate::registry::Known<crate::service::host::Host>)| {
+    let host = |(name, known): (String, crate::registry::Known<service::host::Host>)| {
         let told = fleet.get(&name);
         let (heard, holds) = plane.telemetry.held_here(&name);
         let seen = heard.max(told.map_or(0, |known| known.seen));

@@ -9,9 +9,9 @@ use crate::{
     config::Kept,
     metrics::Metrics,
     otlp::{Otlp, Record},
-    service::telemetry::{Fresh, Told, TooMuch},
     store::telemetry::{Batch, Before, EventRow, HostRow, Mark, Place, Telemetry},
 };
+use service::telemetry::{Fresh, Told, TooMuch};
 use std::{
     collections::{BTreeMap, HashMap},
     mem,

@@ -7,11 +7,11 @@ use super::{
 };
 use crate::{
     api::now,
-    service::policy::LIFETIME_SECONDS_MAX,
     store::{Error, Reader},
 };
 use hyper::StatusCode;
 use serde_json::Value;
+use service::policy::LIFETIME_SECONDS_MAX;
 
 const FOUND_MAX: usize = 1000;
 const PIECE: usize = 1000;

@@ -5,13 +5,10 @@ use super::{
     model::{AskCompletions, AskFleet, AskHost, AskHosts, AskSeries, AskWhy, Completions},
     refuse,
 };
-use crate::{
-    api::Reply,
-    service::fleet::{FleetMap, FleetStatus, HostHistory, HostPage, Series, Slice, Why},
-    store,
-};
+use crate::{api::Reply, store};
 use hyper::StatusCode;
 use protocol::filter::{self, FILTER_BYTES_MAX, Filter};
+use service::fleet::{FleetMap, FleetStatus, HostHistory, HostPage, Series, Slice, Why};
 
 const LIMIT_MAX: usize = 1_000;
 const SINCE_SECONDS_MAX: i64 = 366 * 86_400;

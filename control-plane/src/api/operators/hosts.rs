@@ -8,16 +8,16 @@ use super::{
 use crate::{
     api::{ControlPlane, Reply},
     registry::Known,
-    service::{
-        host::{Approval, Fingerprint, Host, Labels, Status, check_labels},
-        pattern::HostPattern,
-    },
     store::{Change, Kind},
 };
 use hyper::StatusCode;
 use protocol::{
     identity::{HostId, is_name},
     membership::PublicKey,
+};
+use service::{
+    host::{Approval, Fingerprint, Host, Labels, Status, check_labels},
+    pattern::HostPattern,
 };
 use std::collections::BTreeSet;
 

@@ -11,14 +11,14 @@ use super::{
 use crate::{
     api::ControlPlane,
     reload::{self, PolicyVersion},
-    service::{
-        Decision, Policy,
-        host::{Labels, check_labels},
-    },
     store::{Kind, NotWritten},
 };
 use hyper::StatusCode;
 use protocol::identity::HostId;
+use service::{
+    Decision, Policy,
+    host::{Labels, check_labels},
+};
 use std::sync::Arc;
 
 const CHANGES_SHOWN: usize = 100;
@@ -86,7 +86,7 @@ pub(super) async fn explain(desk: Desk, asked: ExplainPolicy) -> Answer<Explaine
     let policy = policy(plane, asked.text.as_deref())?;
     let decision = outcome(&policy, &id, &labels, &asked.credential);
     let rules = policy.explain(&id, &labels, &asked.credential).unwrap_or_default();
-    let rule = |(rule, held): (String, Result<(), crate::service::policy::Mismatch>)| RuleView {
+    let rule = |(rule, held): (String, Result<(), service::policy::Mismatch>)| RuleView {
         rule,
         holds: held.is_ok(),
         because: held.err().map(|mismatch| mismatch.to_string()).unwrap_or_default(),

@@ -11,7 +11,6 @@ use super::{
 use crate::{
     api::{ControlPlane, now},
     driver::{self, Standing, start},
-    service::rollout::{InForce, Wanted, name},
     store::{Change, Kind},
 };
 use hyper::StatusCode;
@@ -20,6 +19,7 @@ use rollout::{
     decide::{HOLD_AT, PULL_AT, Progress, breach},
     decision::{Breach, Decision},
 };
+use service::rollout::{InForce, Wanted, name};
 
 /// Starts the rollout of a generation.
 pub(super) async fn start(desk: Desk, asked: StartRollout) -> Answer<RolloutTouched> {

@@ -8,10 +8,10 @@ use super::{
 use crate::{
     api::{ControlPlane, now},
     reload,
-    service::host::Approval,
     store::{Address, Change, Kind, Standing},
 };
 use protocol::identity::is_name;
+use service::host::Approval;
 use std::collections::BTreeMap;
 
 /// Who asks.

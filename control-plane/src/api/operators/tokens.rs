@@ -8,10 +8,10 @@ use super::{
 use crate::{
     api::now,
     issuers::base64url,
-    service::token::{Token, name_of},
     store::{Change, Kind},
 };
 use hyper::StatusCode;
+use service::token::{Token, name_of};
 
 const TTL_SECONDS_MAX: u32 = 30 * 24 * 3600;
 

@@ -7,10 +7,10 @@ use super::{
 use crate::{
     api::{ControlPlane, now},
     registry::Known,
-    service::{host::Host, pattern::HostPattern, wave::Wave},
     store::{Change, Kind},
 };
 use protocol::identity::HostId;
+use service::{host::Host, pattern::HostPattern, wave::Wave};
 use std::sync::atomic::Ordering;
 
 /// The setting that holds the wave.

@@ -3,9 +3,9 @@
 use crate::{
     api::now,
     dashboard::show::{ago, escaped},
-    service::fleet::Corner,
 };
 use protocol::reason::Reason;
+use service::fleet::Corner;
 
 /// A corner with what its code means.
 pub(super) struct Line {

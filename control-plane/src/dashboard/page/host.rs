@@ -8,14 +8,14 @@ use crate::{
         act::Act,
         show::{self, Around, Sign, ago, date, page, sign},
     },
-    service::{
-        fleet::{HostEvent, HostHistory},
-        host::{Approval, Status},
-    },
 };
 use askama::Template;
 use hyper::{Response, StatusCode};
 use serde_json::json;
+use service::{
+    fleet::{HostEvent, HostHistory},
+    host::{Approval, Status},
+};
 use std::{collections::BTreeMap, sync::Arc};
 
 const EVENTS_MAX: usize = 60;

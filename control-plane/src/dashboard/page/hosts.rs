@@ -7,11 +7,11 @@ use crate::{
         Content,
         show::{Around, Sign, ago, escaped, page, percent, sign},
     },
-    service::fleet::{HostLine, Snapshot},
 };
 use askama::Template;
 use hyper::{Response, StatusCode};
 use protocol::filter::{FACTS, Filter, Key};
+use service::fleet::{HostLine, Snapshot};
 use std::sync::Arc;
 
 const PAGE: usize = 100;
@@ -105,7 +105,7 @@ fn hosts(snapshot: &Snapshot, asked: &Asked, typed: Typed) -> Hosts {
 }
 
 /// The host before a name, behind which a page that begins with it begins.
-fn before<'a>(cells: &[(&'a str, crate::service::fleet::State)], first: &str) -> Option<&'a str> {
+fn before<'a>(cells: &[(&'a str, service::fleet::State)], first: &str) -> Option<&'a str> {
     let place = cells.partition_point(|(name, _)| *name < first);
     cells.get(place.checked_sub(1)?).map(|(name, _)| *name)
 }

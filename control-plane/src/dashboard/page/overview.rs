@@ -9,11 +9,11 @@ use crate::{
         map::Choice,
         show::{Around, Sign, escaped, page, percent, sign},
     },
-    service::fleet::{FleetStatus, Snapshot},
 };
 use askama::Template;
 use hyper::{Response, StatusCode};
 use protocol::filter::Filter;
+use service::fleet::{FleetStatus, Snapshot};
 use std::sync::Arc;
 
 /// Corners that are asked for, and lines that are shown of them.

@@ -8,11 +8,11 @@ use crate::{
         charts::Bar,
         show::{Around, ago, date, page},
     },
-    service::keys::Key,
 };
 use askama::Template;
 use hyper::{Response, StatusCode};
 use protocol::filter::Filter;
+use service::keys::Key;
 use std::sync::Arc;
 
 #[derive(Template)]

@@ -8,8 +8,8 @@ mod postgres;
 mod sqlite;
 
 use super::{Address, Error};
-use crate::service::fleet::Count;
 use postgres::Postgres;
+use service::fleet::Count;
 use sqlite::Sqlite;
 use std::{
     collections::HashMap,

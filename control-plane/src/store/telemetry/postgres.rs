@@ -1,10 +1,8 @@
 //! Telemetry on a PostgreSQL server.
 
 use super::{Batch, Before, HostRow, Mark, PIECE, Range};
-use crate::{
-    service::fleet::Count,
-    store::{Error, postgres::Postgres as Connection},
-};
+use crate::store::{Error, postgres::Postgres as Connection};
+use service::fleet::Count;
 use std::{
     collections::{BTreeSet, HashMap},
     time::Duration,

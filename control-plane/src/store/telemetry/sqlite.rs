@@ -1,8 +1,9 @@
 //! Telemetry in a file.
 
 use super::{Batch, Before, EventRow, HostRow, Mark, PIECE, Range, RollupKey};
-use crate::{service::fleet::Count, store::Error};
+use crate::store::Error;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use service::fleet::Count;
 use std::{collections::HashMap, path::Path, time::Duration};
 
 const TABLES: &str = "CREATE TABLE hosts (

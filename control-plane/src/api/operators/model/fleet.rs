@@ -1,9 +1,9 @@
 //! Questions about the fleet, as asked; the answers are the service's own.
 
 use super::limit;
-use crate::service::fleet::SUPPORT;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use service::fleet::SUPPORT;
 
 /// Which hosts.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,9 +1,9 @@
 //! Hosts on record, as asked and told.
 
 use super::limit;
-use crate::service::host::Labels;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use service::host::Labels;
 
 /// Which hosts to list.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -1,8 +1,8 @@
 //! The policy, as asked and told.
 
-use crate::service::host::Labels;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use service::host::Labels;
 
 /// A policy text.
 #[derive(Debug, Deserialize, JsonSchema)]

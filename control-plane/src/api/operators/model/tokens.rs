@@ -1,8 +1,8 @@
 //! Enrolment tokens, as asked and told.
 
-use crate::service::host::Labels;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use service::host::Labels;
 
 /// A token to make.
 #[derive(Debug, Deserialize, JsonSchema)]

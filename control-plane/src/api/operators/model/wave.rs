@@ -1,8 +1,8 @@
 //! Waves and drains, as asked and told.
 
-use crate::service::host::Labels;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use service::host::Labels;
 
 /// Hosts that are to fetch before their time.
 #[derive(Debug, Deserialize, JsonSchema)]
