@@ -2,7 +2,6 @@
 
 mod text;
 
-use crate::driver::Live;
 use prometheus_client::{
     encoding,
     metrics::{
@@ -13,7 +12,10 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use service::rollout::{InForce, STATES};
+use service::{
+    drive::Live,
+    rollout::{InForce, STATES},
+};
 use std::{sync::atomic::AtomicU64, time::Duration};
 
 /// More than that no host drops between two reports.

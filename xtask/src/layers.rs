@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("service", &["protocol", "rollout", "trust"]),
     ("control-plane", &["protocol", "rollout", "service", "signing", "trust"]),
     ("operator", &["protocol", "rollout", "signing", "trust"]),
-    ("simulator", &["protocol", "host", "rollout", "signing", "trust"]),
+    ("simulator", &["protocol", "host", "rollout", "service", "signing", "trust"]),
     ("tests", &["protocol", "host", "trust"]),
     ("xtask", &["protocol"]),
 ];

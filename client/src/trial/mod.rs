@@ -22,19 +22,16 @@ use crate::{
     update::{self, Generations},
 };
 use ground::Ground;
-use host::trial::{REPEATS, Side, Trial, Verdict, judge};
+use host::trial::{REHEARSAL, REPEATS, Side, Trial, Verdict, judge};
 use protocol::{
     answer::Answer,
     event::Event,
     reason::Reason,
     release::Terms,
     site::Site,
-    trial::{Crossover, Pair},
+    trial::{COMMITTED, Crossover, Pair},
 };
 use std::time::{Duration, Instant};
-
-/// One crossover's place after those of the job itself.
-const REHEARSAL: i64 = REPEATS + 1;
 
 /// What became of a credential: each of those that were wanted, in their order.
 pub(crate) type Results = Vec<Result<Answer, Failure>>;
@@ -217,7 +214,7 @@ impl Supervisor {
         match Generations::open(state).and_then(|generations| generations.switch(&self.trial.candidate)) {
             Ok(()) => {
                 state.end_trial();
-                self.verdict = Some(("committed", self.trial.hash().to_owned()));
+                self.verdict = Some((COMMITTED, self.trial.hash().to_owned()));
             }
             Err(failure) => state.warnings.push(failure),
         }

@@ -2,6 +2,7 @@
 //! chance are arguments.
 #![forbid(unsafe_code)]
 
+pub mod drive;
 pub mod fleet;
 pub mod host;
 pub mod keys;

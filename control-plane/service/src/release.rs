@@ -138,11 +138,11 @@ pub fn is_for(channel: &str, labels: &Labels) -> bool {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// Generations 5 and 6 for everybody, 7 for canaries, and 9 for another platform.
-    pub fn catalog(floor: i64) -> Catalog {
+    pub(crate) fn catalog(floor: i64) -> Catalog {
         let offer = |generation: i64, channel: &str, platform: &str| {
             let release = Release { generation, channel: channel.into(), minimum: floor, platform: platform.into(), version: "1".into() };
             Offer { path: format!("pinnace/{generation}/{platform}"), sha256: format!("{generation:064x}"), release }
@@ -156,7 +156,7 @@ pub mod tests {
         Catalog { offers, floor, ends: 1_000 }
     }
 
-    pub fn canary() -> Labels {
+    pub(crate) fn canary() -> Labels {
         Labels::from([("channel".to_string(), "canary".to_string())])
     }
 

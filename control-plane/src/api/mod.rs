@@ -19,7 +19,6 @@ pub(crate) use visitor::{Certificate, Standing, Visitor};
 
 use crate::{
     dashboard::Dashboard,
-    driver::Live,
     issuers::{Ring, Source},
     metrics::Metrics,
     mirror::Mirror,
@@ -30,7 +29,7 @@ use crate::{
     telemetry::Telemetry,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
-use service::{Policy, keys, membership::Rules, names::ServerNames, release, rollout::InForce};
+use service::{Policy, drive::Live, keys, membership::Rules, names::ServerNames, release, rollout::InForce};
 use std::{
     path::PathBuf,
     sync::{

@@ -4,19 +4,19 @@
 //! A round takes in what hosts told, thinks, and stores what it has decided together with the record it was decided from and the head
 //! that brings it in force, in one commit. A driver that dies before it has decided nothing; after it, it has decided once.
 
-mod round;
-pub(crate) mod start;
-mod take;
+mod record;
 
-pub(crate) use take::{Standing, standing};
+pub(crate) use record::{start, survey};
 
 use crate::{
     api::{ControlPlane, now},
-    store::{Kind, Lead, NotWritten},
+    store::{Kind, Lead, NotWritten, audit::Event},
 };
-use rollout::{Rollout, decide::Progress, decision::Breach, plan::Plan};
-use round::{Proposal, Working};
-use service::rollout::{HEAD, Head, InForce, name};
+use record::{change, object};
+use service::{
+    drive::{Ground, Proposal, Working},
+    rollout::{HEAD, InForce, Wanted, name},
+};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -27,19 +27,6 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Rounds in an interval, within bounds.
 const ROUNDS_PER_INTERVAL: u64 = 20;
 const ROUND_SECONDS_MAX: u64 = 15;
-
-/// What the driver sees between two steps.
-#[derive(Clone, Debug)]
-pub(crate) struct Live {
-    /// The rollout.
-    pub(crate) rollout: i64,
-    /// When it was seen, seconds since 1970.
-    pub(crate) at: i64,
-    /// How far it has come.
-    pub(crate) progress: Progress,
-    /// The evidence.
-    pub(crate) breach: Breach,
-}
 
 /// Drives and follows, for as long as the process serves.
 pub(crate) async fn run(plane: Arc<ControlPlane>) {
@@ -82,12 +69,18 @@ async fn drive(plane: &Arc<ControlPlane>, driver: Option<Driver>) -> Option<Driv
         tracing::error!(event = "rollout-round-failed", hint = "report it; the next round begins from what is on record");
         return None;
     };
-    let Some(Proposal { event, changes, decision, applied }) = proposal else { return Some(driver) };
-    match plane.change(event, changes).await {
+    let Some(Proposal { rollout, step, at, generation, decision, changes, applied }) = proposal else { return Some(driver) };
+    let event = Event::new("rollout-decided", at)
+        .with("rollout", rollout)
+        .with("step", step)
+        .with("generation", generation)
+        .with("decision", decision.to_string());
+    match plane.change(event, changes.into_iter().map(change).collect()).await {
         Ok(()) => {
             tracing::info!(event = "rollout-decided", decision = %decision);
             follow(plane).await;
-            driver.working = driver.working.map(|working| working.stepped(*applied, plane));
+            let revision = plane.in_force.load().revision;
+            driver.working = driver.working.map(|working| working.stepped(*applied, revision));
         }
         Err(NotWritten::Conflict) => {
             driver.working = None;
@@ -117,7 +110,9 @@ impl Driver {
             self.working = Working::begin(&in_force);
         }
         let working = self.working.as_mut()?;
-        let proposal = working.round(plane, &in_force, now());
+        let (wanted, offered) = (Wanted::read(object(plane, &name::wish(in_force.head.rollout)).as_ref()), plane.offered.load());
+        let ground = Ground { in_force: &in_force, wanted: &wanted, catalog: &offered.catalog, fleet: &plane.telemetry, now: now() };
+        let proposal = working.round(&ground);
         let live = working.live(now());
         plane.metrics.rollout_stands(&in_force, &live);
         plane.live.store(Some(Arc::new(live)));
@@ -139,7 +134,7 @@ pub(crate) async fn follow(plane: &Arc<ControlPlane>) {
 pub(crate) fn current(plane: &ControlPlane) -> Arc<InForce> {
     let known = plane.registry.other(Kind::Rollout, HEAD).map_or(0, |known| known.revision);
     if known != plane.in_force.load().revision {
-        match read(plane) {
+        match InForce::read(&plane.in_force.load(), |name| object(plane, name)) {
             Ok(Some(in_force)) => plane.in_force.store(Arc::new(in_force)),
             // Half of a commit has come; the rest is a moment behind.
             Ok(None) => (),
@@ -147,19 +142,4 @@ pub(crate) fn current(plane: &ControlPlane) -> Arc<InForce> {
         }
     }
     plane.in_force.load_full()
-}
-
-/// The head and its rollout, as they are on record; `None` while only some of a commit has been taken in.
-fn read(plane: &ControlPlane) -> Result<Option<InForce>, String> {
-    let Some(known) = plane.registry.other(Kind::Rollout, HEAD) else { return Ok(Some(InForce::default())) };
-    let head: Head = serde_json::from_str(&known.value).map_err(|error| error.to_string())?;
-    let object = |name: &str| plane.registry.other(Kind::Rollout, name);
-    // Whatever changes the head changes the record with it.
-    let record = object(&name::record(head.rollout)).filter(|record| record.revision == known.revision);
-    let (Some(record), Some(plan)) = (record, object(&name::plan(head.rollout))) else { return Ok(None) };
-    let before = plane.in_force.load();
-    let same = before.rollout.as_ref().filter(|_| before.head.rollout == head.rollout).map(|rollout| rollout.plan().clone());
-    let plan = same.map_or_else(|| Plan::from_json(plan.value.as_bytes()).ok_or("its plan is no plan"), Ok)?;
-    let rollout = Rollout::from_json(plan, record.value.as_bytes()).ok_or("its record is none of its plan's")?;
-    Ok(Some(InForce { revision: known.revision, head, rollout: Some(rollout) }))
 }

@@ -20,6 +20,8 @@ pub const STAKES: [f64; 4] = [0.25, 0.5, 0.75, 0.95];
 const TRIES: i64 = 3;
 /// Repeats of a crossover after a bad pair, as dry runs in the same run.
 pub const REPEATS: i64 = 4;
+/// The rehearsal's place among the crossovers of a run: after those of the job.
+pub const REHEARSAL: i64 = REPEATS + 1;
 
 /// Which generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,9 @@ pub fn candidate_goes_first(host: &str, release: &str, run: i64, crossover: i64)
     stable_hash(&["pinnace-coin-v1", host, release, &format!("{run}"), &format!("{crossover}")]) & 1 == 1
 }
 
+/// What a trial's end is called in which the candidate went live; every other end is called by its reason's code.
+pub const COMMITTED: &str = "committed";
+
 /// What a crossover says of the candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pair {

@@ -9,9 +9,11 @@ use std::collections::BTreeMap;
 /// Everything that is known of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HostHistory {
+    /// The version of this answer.
     pub version: u8,
     /// When it was so, seconds since 1970.
     pub at: i64,
+    /// The host.
     pub host: HostLine,
     /// `active`, `quarantined`, `banned` or `evicted`.
     pub status: String,
@@ -61,11 +63,15 @@ pub struct TrialView {
 pub struct HostEvent {
     /// When it ended, by the control plane's clock.
     pub at: i64,
+    /// How it ended.
     pub code: String,
+    /// What it came to.
     pub outcome: String,
+    /// How long it took.
     pub elapsed_ms: i64,
     /// Connections tried.
     pub attempts: i64,
+    /// The generation in charge.
     pub generation: i64,
     /// What became of a release; empty where nothing did.
     pub update: String,

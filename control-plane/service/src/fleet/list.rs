@@ -10,14 +10,16 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Hosts of a page, at most.
-pub const PAGE_MAX: usize = 1_000;
+pub(crate) const PAGE_MAX: usize = 1_000;
 
 /// Some hosts of a filter, by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HostPage {
+    /// The version of this answer.
     pub version: u8,
     /// When it was so, seconds since 1970.
     pub at: i64,
+    /// The hosts.
     pub hosts: Vec<HostLine>,
     /// How many the filter is about, also those beyond `hosts`.
     pub total: usize,
@@ -28,6 +30,7 @@ pub struct HostPage {
 /// A host in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HostLine {
+    /// Its name.
     pub name: String,
     /// `healthy`, `updating`, `failing`, `silent`, `missing` or `quarantined`.
     pub state: String,
@@ -47,12 +50,14 @@ pub struct HostLine {
     pub ends: i64,
     /// What it told of itself.
     pub facts: BTreeMap<String, String>,
+    /// What operators label it.
     pub labels: BTreeMap<String, String>,
 }
 
 /// A cell for each host: for a picture of all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FleetMap {
+    /// The version of this answer.
     pub version: u8,
     /// When it was so, seconds since 1970.
     pub at: i64,

@@ -7,16 +7,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Points of a series, at most.
-pub const POINTS_MAX: i64 = 2_016;
+pub(crate) const POINTS_MAX: i64 = 2_016;
 /// The dimension of what hosts dropped.
 pub const DROPPED: &str = "dropped";
 
 /// Runs over time.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Series {
+    /// The version of this answer.
     pub version: u8,
     /// Seconds of a point.
     pub step_seconds: i64,
+    /// The points, the oldest first.
     pub points: Vec<Point>,
 }
 

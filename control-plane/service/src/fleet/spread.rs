@@ -8,7 +8,7 @@ use protocol::filter::Filter;
 use std::collections::BTreeMap;
 
 /// By key, its values, the most frequent first.
-pub type Spread = BTreeMap<String, Vec<(String, usize)>>;
+pub(crate) type Spread = BTreeMap<String, Vec<(String, usize)>>;
 
 impl Snapshot {
     /// A cell for each host of a filter, by name.

@@ -28,6 +28,7 @@ const CLOCKS: [&str; 11] = [
 /// How the hosts of a filter are.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct FleetStatus {
+    /// The version of this answer.
     pub version: u8,
     /// When it was so, seconds since 1970.
     pub at: i64,

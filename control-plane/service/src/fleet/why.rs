@@ -23,6 +23,7 @@ pub const SUPPORT: usize = 3;
 /// What the cases have in common.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Why {
+    /// The version of this answer.
     pub version: u8,
     /// When it was so, seconds since 1970.
     pub at: i64,

@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 
 /// It holds for a host that one of the patterns includes and that meets every demand on its labels.
 #[derive(Debug)]
-pub struct Rule {
+pub(crate) struct Rule {
     typed: String,
     hosts: Vec<HostPattern>,
     demands: Vec<Demand>,

@@ -15,9 +15,10 @@ use rollout::{
     Assigned, Rollout,
     decide::Wish,
     decision::{Decision, HoldReason, Word},
+    plan::Plan,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The name of the head among the objects of its kind.
 pub const HEAD: &str = "head";
@@ -64,8 +65,9 @@ pub struct Head {
     pub generation: i64,
     /// The channel of that generation.
     pub channel: String,
-    /// Why it was started, and by whom.
+    /// Why it was started.
     pub reason: String,
+    /// By whom.
     pub by: String,
     /// When it was started, seconds since 1970.
     pub started_at: i64,
@@ -82,7 +84,9 @@ pub struct Head {
 /// A release that a rollout has found good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Good {
+    /// Its generation.
     pub generation: i64,
+    /// Its SHA-256, hexadecimal.
     pub sha256: String,
 }
 
@@ -94,16 +98,34 @@ pub enum Wanted {
     #[default]
     Nothing,
     /// That it waits.
-    Pause { who: String, why: String },
+    Pause {
+        /// Who wants it.
+        who: String,
+        /// Why.
+        why: String,
+    },
     /// That it goes on from this many waves without waiting.
-    Promote { waves_out: usize },
+    Promote {
+        /// The waves that were out when it was wanted.
+        waves_out: usize,
+    },
     /// That it goes on to its end without waiting.
     PromoteAll,
     /// That it is pulled.
-    Pull { who: String, why: String },
+    Pull {
+        /// Who wants it.
+        who: String,
+        /// Why.
+        why: String,
+    },
 }
 
 impl Wanted {
+    /// As it is on record; what cannot be read wants nothing.
+    pub fn read(object: Option<&Object>) -> Self {
+        object.and_then(|object| serde_json::from_str(&object.body).ok()).unwrap_or_default()
+    }
+
     /// As the rollout takes it, where so many waves are out.
     pub fn wish(&self, out: usize) -> Wish {
         let word = |who: &String, why: &String| Word { who: who.clone(), why: why.clone() };
@@ -144,6 +166,15 @@ impl Head {
     }
 }
 
+/// An object of a rollout on record.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// The revision of its last change.
+    pub revision: i64,
+    /// What it says, JSON.
+    pub body: Arc<String>,
+}
+
 /// The head, and the newest rollout as it is on record.
 #[derive(Clone, Debug, Default)]
 pub struct InForce {
@@ -157,9 +188,13 @@ pub struct InForce {
 
 /// Who asks what to run.
 pub struct Asker<'a> {
+    /// Its name.
     pub host: &'a str,
+    /// What it is labelled.
     pub labels: &'a Labels,
+    /// Such as `x86_64-linux`.
     pub platform: &'a str,
+    /// The generation that it runs; 0 for the package's copy.
     pub generation: i64,
     /// How often it fetches, seconds.
     pub interval: i64,
@@ -169,6 +204,23 @@ pub struct Asker<'a> {
 pub const STATES: [&str; 7] = ["starting", "advancing", "waiting", "held", "paused", "pulled", "done"];
 
 impl InForce {
+    /// The head and its rollout as they are on record, where `object` finds an object by its name; `None` while only some of a commit
+    /// has been taken in. The plan, which never changes, is that of `before` where it can be.
+    ///
+    /// # Errors
+    /// What cannot be read, in words.
+    pub fn read(before: &Self, object: impl Fn(&str) -> Option<Object>) -> Result<Option<Self>, String> {
+        let Some(known) = object(HEAD) else { return Ok(Some(Self::default())) };
+        let head: Head = serde_json::from_str(&known.body).map_err(|error| error.to_string())?;
+        // Whatever changes the head changes the record with it.
+        let record = object(&name::record(head.rollout)).filter(|record| record.revision == known.revision);
+        let (Some(record), Some(plan)) = (record, object(&name::plan(head.rollout))) else { return Ok(None) };
+        let same = before.rollout.as_ref().filter(|_| before.head.rollout == head.rollout).map(|rollout| rollout.plan().clone());
+        let plan = same.map_or_else(|| Plan::from_json(plan.body.as_bytes()).ok_or("its plan is no plan"), Ok)?;
+        let rollout = Rollout::from_json(plan, record.body.as_bytes()).ok_or("its record is none of its plan's")?;
+        Ok(Some(Self { revision: known.revision, head, rollout: Some(rollout) }))
+    }
+
     /// How the newest rollout stands, in a word.
     pub fn state(&self) -> &'static str {
         let Some(rollout) = &self.rollout else { return "" };

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api::{ControlPlane, now},
-    driver::{self, Standing, start},
+    driver,
     store::{Change, Kind},
 };
 use hyper::StatusCode;
@@ -19,18 +19,20 @@ use rollout::{
     decide::{HOLD_AT, PULL_AT, Progress, breach},
     decision::{Breach, Decision},
 };
-use service::rollout::{InForce, Wanted, name};
+use service::{
+    drive::{Standing, Wish, standing},
+    rollout::{InForce, Wanted, name},
+};
 
 /// Starts the rollout of a generation.
 pub(super) async fn start(desk: Desk, asked: StartRollout) -> Answer<RolloutTouched> {
-    let wish = start::Wish { generation: asked.generation, by: desk.operator.to_string(), reason: asked.reason.clone() };
-    let started =
-        |plane: &ControlPlane| aside(|| start::start(plane, &driver::current(plane), &wish, now())).map_err(|(because, hint)| no(&because, hint));
+    let wish = Wish { generation: asked.generation, by: desk.operator.to_string(), reason: asked.reason.clone() };
+    let started = |plane: &ControlPlane| aside(|| driver::start(plane, &driver::current(plane), &wish)).map_err(|(because, hint)| no(&because, hint));
     desk.change(asked.dry_run, |plane| {
         let event = desk.event("rollout-started", &asked.reason)?.with("generation", asked.generation);
-        let started = started(plane)?;
+        let (started, changes) = started(plane)?;
         let touched = touched(started.number, started.plan.places().len(), started.plan.size(0), started.plan.uncovered(), asked.dry_run);
-        Ok((event.with("rollout", started.number), started.changes, touched))
+        Ok((event.with("rollout", started.number), changes, touched))
     })
     .await
 }
@@ -164,7 +166,7 @@ fn waves(plane: &ControlPlane, rollout: &Rollout, progress: &Progress) -> Vec<Wa
         let Some(wave) = waves.get_mut(place.wave) else { continue };
         wave.hosts += 1;
         let told = fleet.get(&place.host).map(|known| &known.told);
-        match told.map(|told| driver::standing(told, &terms.releases, terms.generation)) {
+        match told.map(|told| standing(told, &terms.releases, terms.generation)) {
             Some(Standing::OnTrial) => wave.on_trial += 1,
             Some(Standing::Committed) => wave.committed += 1,
             Some(Standing::Unfit) => wave.unfit += 1,

@@ -4,7 +4,7 @@ use super::{
     Answer, Desk, aside, invalid,
     model::{FindWeird, RareFact, WeirdHost, WeirdHosts},
 };
-use crate::driver::start::survey;
+use crate::driver::survey;
 use rollout::survey::Survey;
 
 const LIMIT_MAX: usize = 1000;

@@ -1,22 +1,35 @@
-//! One round of the driver: what hosts told, what people want, and what follows.
+//! One round: what hosts told, what people want, and what follows.
 
-use super::{Live, take};
+use super::{Change, Fleet, take};
 use crate::{
-    api::ControlPlane,
-    store::{Change, Kind, audit::Event},
+    release::{Catalog, Offer},
+    rollout::{Good, HEAD, Head, InForce, Wanted, name},
 };
 use rollout::{
     Rollout,
-    decide::{Wish, breach, decide},
-    decision::{Decision, HoldReason},
+    decide::{Progress, Wish, breach, decide},
+    decision::{Breach, Decision, HoldReason},
     evidence::Discordant,
     step::{Inputs, Step},
 };
-use service::rollout::{Good, HEAD, Head, InForce, Wanted, name};
 use std::collections::HashSet;
 
+/// What a round is thought from.
+pub struct Ground<'a> {
+    /// What is in force.
+    pub in_force: &'a InForce,
+    /// What people want of the rollout.
+    pub wanted: &'a Wanted,
+    /// The releases that there are.
+    pub catalog: &'a Catalog,
+    /// What hosts told.
+    pub fleet: &'a dyn Fleet,
+    /// Seconds since 1970.
+    pub now: i64,
+}
+
 /// The rollout as the driver goes on with it from what is on record.
-pub(super) struct Working {
+pub struct Working {
     number: i64,
     /// The revision of the head that it goes on from.
     revision: i64,
@@ -29,15 +42,39 @@ pub(super) struct Working {
 }
 
 /// What is to be made durable, and what follows from it.
-pub(super) struct Proposal {
-    pub(super) event: Event,
-    pub(super) changes: Vec<Change>,
-    pub(super) decision: Decision,
-    pub(super) applied: Box<Rollout>,
+pub struct Proposal {
+    /// The rollout's number.
+    pub rollout: i64,
+    /// The number of the step in its chain.
+    pub step: i64,
+    /// When it was decided, seconds since 1970.
+    pub at: i64,
+    /// The generation that it is about.
+    pub generation: i64,
+    /// What was decided.
+    pub decision: Decision,
+    /// The objects to be stored, all or none.
+    pub changes: Vec<Change>,
+    /// The rollout once they are.
+    pub applied: Box<Rollout>,
+}
+
+/// What the driver sees between two steps.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// The rollout.
+    pub rollout: i64,
+    /// When it was seen, seconds since 1970.
+    pub at: i64,
+    /// How far it has come.
+    pub progress: Progress,
+    /// The evidence.
+    pub breach: Breach,
 }
 
 impl Working {
-    pub(super) fn begin(in_force: &InForce) -> Option<Self> {
+    /// From what is in force, if that is a rollout.
+    pub fn begin(in_force: &InForce) -> Option<Self> {
         let rollout = in_force.rollout.clone()?;
         let (number, revision) = (in_force.head.rollout, in_force.revision);
         let pairs = rollout.evidence().pairs().map(|(host, Discordant { run, crossover, .. })| (host, run, crossover)).collect();
@@ -46,44 +83,52 @@ impl Working {
     }
 
     /// Whether nothing else is in force than what it goes on from.
-    pub(super) fn is_on(&self, in_force: &InForce) -> bool {
+    pub fn is_on(&self, in_force: &InForce) -> bool {
         self.number == in_force.head.rollout && self.revision == in_force.revision
     }
 
-    /// After its proposal has become durable. Reports that came too early for the wave count from here on.
-    pub(super) fn stepped(self, applied: Rollout, plane: &ControlPlane) -> Self {
-        let in_force = plane.in_force.load();
+    /// After its proposal has become durable, and the head has that revision. Reports that came too early for the wave count from
+    /// here on.
+    #[must_use]
+    pub fn stepped(self, applied: Rollout, revision: i64) -> Self {
         let pairs = applied.evidence().pairs().map(|(host, Discordant { run, crossover, .. })| (host, run, crossover)).collect();
         let silences = applied.evidence().silences().len();
-        Self { revision: in_force.revision, rollout: applied, taken: 0, pairs, silences, ..self }
+        Self { revision, rollout: applied, taken: 0, pairs, silences, ..self }
     }
 
-    pub(super) fn live(&self, now: i64) -> Live {
+    /// The rollout as it stands between two steps.
+    pub fn rollout(&self) -> &Rollout {
+        &self.rollout
+    }
+
+    /// What is seen between two steps.
+    pub fn live(&self, now: i64) -> Live {
         let (rollout, bet) = (&self.rollout, self.rollout.evidence().bet());
         let breach = breach(rollout.plan(), rollout.evidence(), bet);
         Live { rollout: self.number, at: now, progress: rollout.progress().clone(), breach }
     }
 
-    pub(super) fn round(&mut self, plane: &ControlPlane, in_force: &InForce, now: i64) -> Option<Proposal> {
-        let wanted = wanted(plane, self.number);
+    /// Takes in what is new, and proposes a step if there is one to take.
+    pub fn round(&mut self, ground: &Ground<'_>) -> Option<Proposal> {
+        let Ground { in_force, wanted, fleet, now, .. } = *ground;
         self.rollout.wish(wanted.wish(self.rollout.progress().out));
         let decision = if self.rollout.has_ended() {
             self.after_the_end(in_force, now)?
         } else {
-            if plane.telemetry.fleet().is_whole() {
-                self.taken = take::crossovers(&mut self.rollout, &plane.telemetry.fleet(), in_force.head.generation, self.taken);
+            if fleet.is_whole() {
+                self.taken = take::crossovers(&mut self.rollout, fleet, in_force.head.generation, self.taken);
             } else if !matches!(wanted, Wanted::Pull { .. }) {
                 // Nobody is silent because we have not listened yet.
                 return None;
             }
-            let heard = take::heard(self.rollout.plan(), &plane.telemetry);
+            let heard = fleet.heard(self.rollout.plan());
             let decision = self.rollout.tick(now, |place| heard.get(place).copied().unwrap_or_default())?;
             if self.says_little(&decision, &in_force.head, now) {
                 return None;
             }
             decision
         };
-        Some(self.propose(plane, in_force, decision, now))
+        Some(self.propose(ground, decision))
     }
 
     /// Once it is done only a person can have it pulled, once.
@@ -105,26 +150,22 @@ impl Working {
         same && counts && now < head.stepped_at.saturating_add(self.rollout.plan().terms().interval_seconds)
     }
 
-    fn propose(&self, plane: &ControlPlane, in_force: &InForce, decision: Decision, now: i64) -> Proposal {
+    fn propose(&self, ground: &Ground<'_>, decision: Decision) -> Proposal {
+        let Ground { in_force, now, .. } = *ground;
         let parent = in_force.head.step;
         let step = Step { number: parent + 1, parent, at: now, decision: decision.clone(), inputs: self.inputs() };
         let mut applied = self.rollout.clone();
         applied.apply(decision.clone(), now);
-        let head = Head { step: step.number, stepped_at: now, ..head_after(plane, in_force, &self.rollout, &decision, now) };
-        let revision = |name: &str| plane.registry.other(Kind::Rollout, name).map_or(0, |known| known.revision);
-        let change = |name: String, on: i64, body: String| Change { kind: Kind::Rollout, name, on, body: Some(body) };
-        let record = name::record(self.number);
+        let head = Head { step: step.number, stepped_at: now, ..self.head_after(ground, &decision) };
+        let change = |name: String, on: i64, body: String| Change { name, on, body: Some(body) };
+        // Whatever changes the head changes the record with it.
         let changes = vec![
             change(HEAD.into(), in_force.revision, serde_json::to_string(&head).unwrap_or_default()),
-            change(record.clone(), revision(&record), applied.to_json()),
+            change(name::record(self.number), in_force.revision, applied.to_json()),
             change(name::step(self.number, step.number), 0, step.to_value().to_string()),
         ];
-        let event = Event::new("rollout-decided", now)
-            .with("rollout", self.number)
-            .with("step", step.number)
-            .with("generation", head.generation)
-            .with("decision", decision.to_string());
-        Proposal { event, changes, decision, applied: Box::new(applied) }
+        let generation = head.generation;
+        Proposal { rollout: self.number, step: step.number, at: now, generation, decision, changes, applied: Box::new(applied) }
     }
 
     fn inputs(&self) -> Inputs {
@@ -136,27 +177,19 @@ impl Working {
             silences: evidence.silences().iter().skip(self.silences).copied().collect(),
         }
     }
-}
 
-/// What people want of a rollout.
-pub(crate) fn wanted(plane: &ControlPlane, rollout: i64) -> Wanted {
-    let known = plane.registry.other(Kind::Rollout, &name::wish(rollout));
-    known.and_then(|known| serde_json::from_str(&known.value).ok()).unwrap_or_default()
-}
-
-fn head_after(plane: &ControlPlane, in_force: &InForce, rollout: &Rollout, decision: &Decision, now: i64) -> Head {
-    let head = in_force.head.clone();
-    let releases = &rollout.plan().terms().releases;
-    match decision {
-        Decision::Done { .. } => {
-            let offered = plane.offered.load();
-            let meant = offered.catalog.of_generation(head.generation, now).filter(|offer| releases.contains(&offer.sha256));
-            let good = |offer: &service::release::Offer| {
-                (offer.release.platform.clone(), Good { generation: offer.release.generation, sha256: offer.sha256.clone() })
-            };
-            head.with_good(meant.map(good))
+    fn head_after(&self, ground: &Ground<'_>, decision: &Decision) -> Head {
+        let head = ground.in_force.head.clone();
+        let releases = &self.rollout.plan().terms().releases;
+        match decision {
+            Decision::Done { .. } => {
+                let meant = ground.catalog.of_generation(head.generation, ground.now).filter(|offer| releases.contains(&offer.sha256));
+                let good =
+                    |offer: &Offer| (offer.release.platform.clone(), Good { generation: offer.release.generation, sha256: offer.sha256.clone() });
+                head.with_good(meant.map(good))
+            }
+            Decision::Pull(_) => head.without(releases),
+            Decision::Advance { .. } | Decision::Hold(_) => head,
         }
-        Decision::Pull(_) => head.without(releases),
-        Decision::Advance { .. } | Decision::Hold(_) => head,
     }
 }
