@@ -173,7 +173,6 @@ impl Supervisor {
         let second_did_it = if first_did_it.is_err() { by(second) } else { Ok(()) };
         let is_void = [&first_did_it, &second_did_it].iter().any(|did| matches!(did, Err(failure) if failure.reason == Reason::TrialUnstartable));
         let pair = if is_void { Pair::Void } else { judge(first, first_did_it.is_ok(), first_did_it.is_err() && second_did_it.is_ok()) };
-        self.trial.rehearsed = matches!(pair, Pair::Clean | Pair::Good);
         self.note(REHEARSAL, pair, first_did_it.map_or_else(|failure| failure.reason, |()| Reason::Ok));
     }
 

@@ -146,7 +146,9 @@ impl Rollout {
     /// What a host is to run.
     #[must_use]
     pub fn assign(&self, host: &str) -> Assigned {
-        self.plan.find(host).map_or_else(|| self.assign_stranger(), |place| self.assign_place(place))
+        // After the end everybody is told the same.
+        let place = if self.has_ended() { None } else { self.plan.find(host) };
+        place.map_or_else(|| self.assign_stranger(), |place| self.assign_place(place))
     }
 
     /// What the host of a place is to run.
