@@ -1,9 +1,9 @@
-//! A fleet, its control plane and the network between them, tick by tick: a tick is one interval of the hosts' timers.
+//! A fleet and a rollout, tick by tick: a tick is one interval of the hosts' timers. For the table, in which thousands of rollouts are
+//! driven, `core/rollout` is asked directly; the stories go through all of pinnaced's rules, in `site`.
 
 use crate::{
     chance::Chance,
     machine::{Machine, Moment, Said},
-    wallet,
     world::{Tick, Traits, World},
 };
 use host::update::folder_of;
@@ -32,17 +32,13 @@ pub(crate) struct Simulation {
     pub(crate) exposed: Vec<bool>,
     heard: Vec<i64>,
     mail: BTreeMap<Tick, Vec<(usize, Said)>>,
-    /// Whether the hosts believe the release.
-    pub(crate) believed: bool,
-    /// Whether every host asks its own clock and credential whether a fetch is due.
-    pub(crate) exact: bool,
-    pub(crate) folder: String,
+    folder: String,
     terms: Terms,
     interval: i64,
 }
 
 /// How far a host's clock is off.
-fn clock_offset(traits: Traits) -> i64 {
+pub(crate) fn clock_offset(traits: Traits) -> i64 {
     if traits.clock_off { CLOCK_OFF } else { 0 }
 }
 
@@ -63,26 +59,10 @@ impl Simulation {
             chance: Chance::new(seed),
             wave_began: Vec::new(),
             mail: BTreeMap::new(),
-            believed: true,
-            exact: false,
             folder,
             terms: trial,
             interval,
         }
-    }
-
-    /// The next release's rollout, over the same hosts.
-    pub(crate) fn start(&mut self, rollout: Rollout) {
-        let terms = rollout.plan().terms();
-        self.folder = folder_of(terms.generation, terms.releases.first().map_or("", String::as_str));
-        self.rollout = rollout;
-        self.exposed.fill(false);
-        self.machines.iter_mut().for_each(Machine::settle);
-    }
-
-    /// What a host's own clock says.
-    pub(crate) fn own_now(&self, machine: &Machine) -> i64 {
-        self.now() + clock_offset(machine.traits)
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -119,14 +99,14 @@ impl Simulation {
     }
 
     fn run_host(&mut self, place: usize) {
-        let (now, generation) = (self.now(), self.rollout.plan().terms().generation);
+        let now = self.now();
         let Some(machine) = self.machines.get_mut(place) else { return };
         let own_now = now + clock_offset(machine.traits);
-        let moment = Moment { world: &self.world, tick: self.tick, now: own_now, generation };
+        let moment = Moment { world: &self.world, tick: self.tick, now: own_now, whole: false };
         let reaches = self.world.reaches(machine.traits.site, self.tick);
         if reaches {
             match self.rollout.assign_place(place) {
-                Assigned::Candidate if self.believed => machine.begin(&self.folder, self.terms, &moment),
+                Assigned::Candidate if !(machine.denied || machine.committed) => machine.begin(&self.folder, self.terms, &moment),
                 Assigned::Pulled if machine.trial.is_some() || machine.committed => machine.leave(),
                 _ => {}
             }
@@ -135,12 +115,7 @@ impl Simulation {
             }
         }
         let name = self.rollout.plan().places().get(place).map_or("", |place| place.host.as_str());
-        let is_due = !self.exact || machine.power_cut || wallet::is_due(machine.held.as_deref(), name, own_now);
-        let said = if is_due { machine.run(name, &moment, &mut self.chance) } else { (!machine.dead).then(Said::default) };
-        if self.exact && machine.delivered_at == self.tick {
-            wallet::fill(machine, name, now, own_now);
-        }
-        let Some(said) = said else { return };
+        let Some(said) = machine.run(name, &moment, &mut self.chance) else { return };
         let site = machine.traits.site;
         if !reaches {
             self.keep(place, said, 1);
@@ -163,7 +138,7 @@ impl Simulation {
 
     /// The outbox keeps what says something until the next run.
     fn keep(&mut self, place: usize, said: Said, ticks: Tick) {
-        if !said.crossovers.is_empty() || said.fit.is_some() {
+        if !said.crossovers.is_empty() || said.verdict.is_some() {
             self.mail.entry(self.tick + ticks).or_default().push((place, said));
         }
     }
@@ -178,7 +153,7 @@ impl Simulation {
         if let Some(heard) = self.heard.get_mut(place) {
             *heard = now;
         }
-        if said.crossovers.is_empty() && said.fit.is_none() {
+        if said.crossovers.is_empty() && said.verdict.is_none() {
             return;
         }
         let Some(name) = self.rollout.plan().places().get(place).map(|place| place.host.clone()) else { return };
@@ -186,7 +161,7 @@ impl Simulation {
         for crossover in &said.crossovers {
             let _ = self.rollout.take_crossover(&name, crossover);
         }
-        if let Some(fit) = said.fit {
+        if let Some(fit) = said.fit() {
             let _ = self.rollout.take_verdict(&name, &release, fit);
         }
     }

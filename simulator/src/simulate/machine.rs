@@ -6,11 +6,13 @@ use crate::{
 };
 use host::{
     due::Held,
-    trial::{Probation, REPEATS, Side, Trial, Verdict, judge},
+    trial::{Probation, REHEARSAL, REPEATS, Side, Trial, Verdict, judge},
+    update::parse_folder,
 };
 use protocol::{
+    reason::Reason,
     release::Terms,
-    trial::{Crossover, Pair},
+    trial::{COMMITTED, Crossover, Pair},
 };
 
 /// A host's state, as its disk holds it.
@@ -31,7 +33,7 @@ pub(crate) struct Machine {
     pub(crate) harmed: bool,
     /// The generation in charge, and the one before.
     pub(crate) generation: i64,
-    before: i64,
+    pub(crate) before: i64,
     /// When a credential was last delivered.
     pub(crate) delivered_at: Tick,
     /// What is in place, where a simulation is exact.
@@ -46,9 +48,20 @@ pub(crate) struct Machine {
 /// What a run says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Said {
+    /// Whether a credential was delivered.
+    pub(crate) delivered: bool,
+    /// Whether that was done by the generation before, after the one in charge had failed.
+    pub(crate) rescued: bool,
     pub(crate) crossovers: Vec<Crossover>,
+    /// What ended in this run: [`COMMITTED`], or a reason's code.
+    pub(crate) verdict: Option<&'static str>,
+}
+
+impl Said {
     /// Whether the release fits here, where that was found in this run.
-    pub(crate) fit: Option<bool>,
+    pub(crate) fn fit(&self) -> Option<bool> {
+        self.verdict.map(|verdict| verdict == COMMITTED)
+    }
 }
 
 /// What a run needs to know.
@@ -57,8 +70,8 @@ pub(crate) struct Moment<'a> {
     pub(crate) tick: Tick,
     /// The host's own seconds.
     pub(crate) now: i64,
-    /// The release's generation.
-    pub(crate) generation: i64,
+    /// Whether a run does all that a host's does: it tells also the crossovers that say nothing, and a trial ends in a rehearsal.
+    pub(crate) whole: bool,
 }
 
 impl Machine {
@@ -66,13 +79,12 @@ impl Machine {
         Self { traits, harm, current_harm, generation: 1, before: 1, ..Self::default() }
     }
 
-    /// Takes a release that it has verified, and begins its trial.
+    /// Takes a release that it has verified, and begins its trial; one that is under way follows its terms.
     pub(crate) fn begin(&mut self, folder: &str, terms: Terms, moment: &Moment<'_>) {
-        match &mut self.trial {
+        match self.trial.as_mut().filter(|trial| trial.candidate == folder) {
             Some(trial) => {
                 trial.follow(terms);
             }
-            None if self.denied || self.committed => {}
             None => {
                 self.trial = Some(Box::new(Trial::new(folder, terms, moment.now)));
                 self.came_at = moment.tick;
@@ -80,18 +92,30 @@ impl Machine {
         }
     }
 
+    /// The generation that is on trial.
+    pub(crate) fn on_trial(&self) -> Option<i64> {
+        self.trial.as_deref().map(generation_of)
+    }
+
+    /// Another release is on trial than the one that was committed last, which is the one in charge for it. This one does `harm`.
+    pub(crate) fn change_roles(&mut self, harm: Harm) {
+        if std::mem::take(&mut self.committed) {
+            self.current_harm = self.harm;
+        }
+        (self.harm, self.attempts, self.probation) = (harm, 0, None);
+    }
+
     /// Leaves a release for what was there before.
     pub(crate) fn leave(&mut self) {
         if self.committed {
-            self.generation = self.before;
+            self.go_back();
         }
-        (self.trial, self.committed, self.denied) = (None, false, true);
+        (self.trial, self.denied) = (None, true);
     }
 
-    /// What it runs is the current generation for whatever comes next.
-    pub(crate) fn settle(&mut self) {
-        (self.trial, self.committed, self.denied, self.attempts, self.probation) = (None, false, false, 0, None);
-        self.harm = Harm::None;
+    /// What was there before is in charge.
+    pub(crate) fn go_back(&mut self) {
+        (self.generation, self.committed) = (self.before, false);
     }
 
     /// One run of the timer; `None` from a host that is no more.
@@ -104,27 +128,31 @@ impl Machine {
         }
         let mut said = Said::default();
         match self.trial.take() {
+            Some(trial) if std::mem::take(&mut self.power_cut) => {
+                self.lose_power(*trial, moment);
+                return None;
+            }
             Some(trial) => self.try_candidate(name, trial, &mut said, moment, chance),
             None if self.committed => self.run_committed(&mut said, moment, chance),
-            None => {
-                if self.attempt(Side::Current, moment, chance) || self.attempt(Side::Current, moment, chance) {
-                    self.delivered_at = moment.tick;
-                }
-            }
+            None => said.delivered = self.attempt(Side::Current, moment, chance) || self.attempt(Side::Current, moment, chance),
+        }
+        if said.delivered {
+            self.delivered_at = moment.tick;
         }
         (!self.dead).then_some(said)
     }
 
+    /// What was on the disk when the power went is what the next run finds.
+    fn lose_power(&mut self, mut trial: Trial, moment: &Moment<'_>) {
+        trial.begin(moment.now);
+        self.trial = Trial::from_json(trial.to_json().as_bytes()).map(Box::new);
+    }
+
     fn try_candidate(&mut self, name: &str, mut trial: Box<Trial>, said: &mut Said, moment: &Moment<'_>, chance: &mut Chance) {
-        let begun = trial.begin(moment.now);
-        if std::mem::take(&mut self.power_cut) {
-            // What was on the disk when the power went is what the next run finds.
-            self.trial = Trial::from_json(trial.to_json().as_bytes()).map(Box::new);
-            return;
-        }
-        if !begun {
-            self.denied = true;
-            said.fit = Some(false);
+        if !trial.begin(moment.now) {
+            (self.denied, said.verdict) = (true, Some(Reason::TrialInterrupted.code()));
+            // What remains of the run is the job, by the one in charge.
+            said.delivered = moment.whole && self.attempt(Side::Current, moment, chance);
             return;
         }
         for crossover in 0..=REPEATS {
@@ -134,30 +162,43 @@ impl Machine {
                 return;
             }
             let second_did = !first_did && self.attempt(other(first), moment, chance);
-            if crossover == 0 && (first_did || second_did) {
-                self.delivered_at = moment.tick;
-            }
+            said.delivered |= first_did || second_did;
             let pair = judge(first, first_did, second_did);
-            trial.take(pair, crossover);
-            if matches!(pair, Pair::Bad | Pair::Good) {
-                let (release, code) = (trial.hash().to_owned(), "http.unavailable".to_owned());
-                said.crossovers.push(Crossover { release, run: trial.run, crossover, pair, code });
-            }
+            note(&mut trial, (pair, crossover), if first_did { Reason::Ok } else { Reason::HttpUnavailable }, said, moment);
             if crossover == 0 && pair != Pair::Bad {
                 break;
             }
         }
+        if !moment.whole {
+            trial.rehearsed = true;
+        } else if trial.verdict(moment.now) == Verdict::Rehearse {
+            self.rehearse(name, &mut trial, said, moment, chance);
+        }
         trial.survive();
-        // A rehearsal touches no network: what is verified can be staged and run again.
-        trial.rehearsed = true;
         match trial.verdict(moment.now) {
             Verdict::Open | Verdict::Rehearse => self.trial = Some(trial),
             Verdict::Commit => {
-                (self.committed, said.fit) = (true, Some(true));
-                (self.before, self.generation) = (self.generation, moment.generation);
+                (self.committed, said.verdict) = (true, Some(COMMITTED));
+                (self.before, self.generation) = (self.generation, generation_of(&trial));
             }
-            Verdict::Unfit => (self.denied, said.fit) = (true, Some(false)),
+            Verdict::Unfit => (self.denied, said.verdict) = (true, Some(Reason::TrialUnfit.code())),
         }
+    }
+
+    /// Both may have to stage the candidate's update, by the coin.
+    fn rehearse(&mut self, name: &str, trial: &mut Trial, said: &mut Said, moment: &Moment<'_>, chance: &mut Chance) {
+        let first = trial.first(name, REHEARSAL);
+        let first_did = self.stage(first, moment, chance);
+        let second_did = !first_did && self.stage(other(first), moment, chance);
+        let pair = judge(first, first_did, second_did);
+        note(trial, (pair, REHEARSAL), if first_did { Reason::Ok } else { Reason::TrialRehearsal }, said, moment);
+    }
+
+    /// Whether a generation can put the candidate where the next run would start it.
+    fn stage(&mut self, side: Side, moment: &Moment<'_>, chance: &mut Chance) -> bool {
+        let stuck = side == Side::Candidate && self.harm == Harm::Irreplaceable;
+        self.harmed |= stuck;
+        !stuck && !self.is_disturbed(moment, chance)
     }
 
     /// The committed release, and the rescue unit after it.
@@ -167,14 +208,13 @@ impl Machine {
             return;
         }
         if did {
-            self.delivered_at = moment.tick;
-            self.probation = None;
+            (said.delivered, self.probation) = (true, None);
         } else if self.attempt(Side::Current, moment, chance) {
-            self.delivered_at = moment.tick;
+            (said.delivered, said.rescued) = (true, true);
             let mut probation = self.probation.take().unwrap_or_default();
             if probation.rescued("candidate", None, moment.now) {
                 self.leave();
-                said.fit = Some(false);
+                said.verdict = Some(Reason::RescueSwapped.code());
             } else {
                 self.probation = Some(probation);
             }
@@ -183,7 +223,7 @@ impl Machine {
 
     /// Whether a generation does the whole job.
     fn attempt(&mut self, side: Side, moment: &Moment<'_>, chance: &mut Chance) -> bool {
-        let disturbed = !moment.world.reaches(self.traits.site, moment.tick) || moment.world.disturbs(self.traits, moment.tick, chance);
+        let disturbed = self.is_disturbed(moment, chance);
         let fails = match side {
             Side::Current => self.current_harm.fails(0, 0, chance),
             Side::Candidate => {
@@ -195,6 +235,24 @@ impl Machine {
             }
         };
         !(disturbed || fails || self.dead)
+    }
+
+    fn is_disturbed(&self, moment: &Moment<'_>, chance: &mut Chance) -> bool {
+        !moment.world.reaches(self.traits.site, moment.tick) || moment.world.disturbs(self.traits, moment.tick, chance)
+    }
+}
+
+/// The generation on trial.
+pub(crate) fn generation_of(trial: &Trial) -> i64 {
+    parse_folder(&trial.candidate).map_or(0, |(generation, _)| generation)
+}
+
+/// Writes down a crossover; one that says nothing is told only by a whole run.
+fn note(trial: &mut Trial, (pair, crossover): (Pair, i64), code: Reason, said: &mut Said, moment: &Moment<'_>) {
+    trial.take(pair, crossover);
+    if moment.whole || matches!(pair, Pair::Bad | Pair::Good) {
+        let (release, code) = (trial.hash().to_owned(), code.code().to_owned());
+        said.crossovers.push(Crossover { release, run: trial.run, crossover, pair, code });
     }
 }
 

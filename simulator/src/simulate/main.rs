@@ -1,7 +1,7 @@
 //! `pinnace-simulate`: a fleet, its control plane and its releases on virtual time.
 //!
-//! The hosts' trial (`core/host`), the rollout (`core/rollout`) and what is believed of a release (`core/trust`) are the real ones; the
-//! clock, the network and the disk are not. A seed replays a run exactly.
+//! The hosts' trial (`core/host`), the rollout (`core/rollout`), what is believed of a release (`core/trust`) and the control plane's rules
+//! (`service`) are the real ones; the clock, the network, the disk and the database are not. A seed replays a run exactly.
 #![forbid(unsafe_code)]
 #![expect(clippy::indexing_slicing, reason = "a simulation that loses count shall stop")]
 
@@ -10,6 +10,7 @@ mod control;
 mod fleet;
 mod machine;
 mod signed;
+mod site;
 mod story;
 mod table;
 mod wallet;

@@ -63,13 +63,15 @@ pub(crate) enum Harm {
     Every(u32),
     /// Once it has run, the host is never heard of again.
     Kills,
+    /// It does the job, and could never be replaced: no update of its own succeeds.
+    Irreplaceable,
 }
 
 impl Harm {
     /// Whether an attempt fails: the generation's so-manyth on this host, so many ticks after it came.
     pub(crate) fn fails(self, attempt: u32, age: Tick, chance: &mut Chance) -> bool {
         match self {
-            Self::None | Self::Kills => false,
+            Self::None | Self::Kills | Self::Irreplaceable => false,
             Self::Fails(millionths) => chance.millionths(millionths),
             Self::After(ticks) => age >= ticks,
             Self::Every(every) => attempt.is_multiple_of(every.max(1)),

@@ -1,49 +1,68 @@
 //! What must hold after every step, whatever the scenario.
 
 use crate::{
-    control::{LIFETIME, Simulation},
-    wallet,
-    world::Tick,
+    control::LIFETIME,
+    machine::generation_of,
+    site::{FIRST_GENERATION, Host, Site},
+    world::{Harm, Tick},
 };
 use rollout::{decide::PULL_AT, decision::Decision, wealth::Wealth};
 
-/// What is known beside the simulation.
+/// What is known beside the site.
 pub(crate) struct Known<'a> {
-    /// The hash of the release that hosts verified; none if they refused it.
-    pub(crate) believed: Option<&'a str>,
     /// No host may run a generation below this.
     pub(crate) minimum: i64,
     /// When each site was last out of reach.
     pub(crate) unreachable_at: &'a [Tick],
 }
 
-/// The first thing that does not hold.
-pub(crate) fn check(simulation: &Simulation, known: &Known<'_>) -> Result<(), String> {
-    let (rollout, tick) = (&simulation.rollout, simulation.tick);
-    for (place, machine) in rollout.plan().places().iter().zip(&simulation.machines) {
-        let host = &place.host;
-        if let Some(trial) = &machine.trial
-            && known.believed != Some(trial.hash())
-        {
-            return Err(format!("{host} tries a release that is not signed"));
+/// The first thing that does not hold; otherwise, which hosts are without a fresh credential by the fault of what they ran before.
+pub(crate) fn check(site: &Site, known: &Known<'_>) -> Result<Vec<usize>, String> {
+    check_waves(site)?;
+    let mut without = Vec::new();
+    for (index, host) in site.hosts.iter().enumerate() {
+        check_release(site, host, known.minimum)?;
+        let machine = &host.machine;
+        let reachable = site.tick.saturating_sub(known.unreachable_at[machine.traits.site]) > LIFETIME;
+        if !reachable || machine.dead || host.is_fresh(site.now()) {
+            continue;
         }
-        if machine.committed && known.believed.is_none() {
-            return Err(format!("{host} runs a release that is not signed"));
+        // Of a host that has no release on trial or committed, nobody relieves the one in charge.
+        if machine.current_harm == Harm::None || machine.trial.is_some() || machine.committed {
+            return Err(format!("{} can reach the control plane and holds no fresh credential", host.name));
         }
-        if machine.generation < known.minimum {
-            return Err(format!("{host} is on generation {}, below {}", machine.generation, known.minimum));
-        }
-        let began = simulation.wave_began.get(place.wave);
-        if (machine.trial.is_some() || machine.committed) && began.is_none() && !rollout.has_ended() {
-            return Err(format!("{host} has the release before its wave"));
-        }
-        let reachable = tick.saturating_sub(known.unreachable_at[machine.traits.site]) > LIFETIME;
-        if reachable && !machine.dead && !wallet::is_fresh(machine, simulation.own_now(machine)) {
-            return Err(format!("{host} can reach the control plane and holds no fresh credential"));
-        }
+        without.push(index);
     }
+    let Some(rollout) = site.plane.seen() else { return Ok(without) };
     let breached = rollout.evidence().bet().all >= Wealth::of(PULL_AT);
-    let pulled = matches!(rollout.standing(), Some(Decision::Pull(_) | Decision::Done { .. }));
-    let listening = !simulation.world.outages.iter().any(|outage| outage.contains(&tick));
-    if breached && listening && !pulled { Err("the rollout goes on past a breach".to_owned()) } else { Ok(()) }
+    let ended = matches!(rollout.standing(), Some(Decision::Pull(_) | Decision::Done { .. }));
+    if breached && site.is_listening() && !ended { Err("the rollout goes on past a breach".to_owned()) } else { Ok(without) }
+}
+
+fn check_release(site: &Site, host: &Host, minimum: i64) -> Result<(), String> {
+    let (machine, name) = (&host.machine, &host.name);
+    let believed = |generation: i64| site.believed(generation).map_or("", |found| found.hash.as_str());
+    if machine.trial.as_ref().is_some_and(|trial| believed(generation_of(trial)) != trial.hash()) {
+        return Err(format!("{name} tries a release that is not signed"));
+    }
+    if machine.generation != FIRST_GENERATION && believed(machine.generation).is_empty() {
+        return Err(format!("{name} runs a release that is not signed"));
+    }
+    if machine.generation < minimum.max(FIRST_GENERATION) {
+        return Err(format!("{name} is on generation {}, below {minimum}", machine.generation));
+    }
+    Ok(())
+}
+
+fn check_waves(site: &Site) -> Result<(), String> {
+    let Some(rollout) = site.plane.rollout().filter(|rollout| !rollout.has_ended()) else { return Ok(()) };
+    let generation = rollout.plan().terms().generation;
+    let early = |host: &&Host| {
+        let wave = || rollout.plan().places().get(rollout.plan().find(&host.name)?).map(|place| place.wave);
+        host.has(generation) && wave().is_none_or(|wave| site.wave_began.get(wave).is_none())
+    };
+    match site.hosts.iter().find(early) {
+        Some(host) => Err(format!("{} has the release before its wave", host.name)),
+        None => Ok(()),
+    }
 }

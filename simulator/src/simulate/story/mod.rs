@@ -5,21 +5,16 @@ mod script;
 
 use crate::{
     chance::Chance,
-    control::Simulation,
     fleet,
     machine::Machine,
     signed::Publisher,
-    world::{Harm, Tick, Traits, World},
+    site::{FIRST_GENERATION, Host, Plane, Site, has},
+    world::{Harm, Tick, Traits},
 };
 use check::{Known, check};
-use rollout::{
-    Rollout,
-    decide::Wish,
-    decision::{Decision, PullReason, Word},
-    plan::{Plan, Terms},
-    survey::Survey,
-};
+use rollout::decision::{Decision, PullReason};
 use script::{Event, Expectation, Script};
+use service::rollout::Wanted;
 use std::{fmt::Write, fs, path::Path};
 
 const INTERVAL: i64 = 900;
@@ -48,27 +43,28 @@ const BROKEN: &str = "DOES NOT HOLD";
 /// Plays a scenario, and gives its protocol.
 fn play(text: &str) -> Result<String, String> {
     let mut story = Story::begin(script::read(text)?)?;
-    while story.simulation.now() < story.script.until {
+    while story.site.now() < story.script.until {
         story.happen()?;
         story.step()?;
     }
-    story.end();
+    story.end()?;
     Ok(story.protocol)
 }
 
 struct Story {
     script: Script,
-    survey: Survey,
-    simulation: Simulation,
+    site: Site,
     publisher: Publisher,
-    believed: Option<String>,
     minimum: i64,
     unreachable_at: Vec<Tick>,
     next_event: usize,
     started_at: Tick,
     told: usize,
+    /// Generations, and how many hosts ever had each.
     ever: Vec<(i64, usize)>,
-    harms: Vec<(i64, Harm, Option<String>)>,
+    /// Hosts that were without a credential while what they ran before failed them, and when the last of them was.
+    failed_by_current: Vec<bool>,
+    failed_at: Tick,
     protocol: String,
 }
 
@@ -77,40 +73,32 @@ impl Story {
         let survey = fleet::survey(&script.population);
         let mut publisher = Publisher::new()?;
         for release in &script.releases {
-            publisher.publish(release.generation, release.minimum, &hash_of(release.generation), release.signer)?;
+            publisher.publish(release.generation, release.minimum, release.signer)?;
         }
         let mut chance = Chance::new(script.population.seed);
-        let machines = survey
-            .hosts()
-            .iter()
-            .map(|host| {
-                let site = host.facts.get("site").and_then(|site| site.strip_prefix('s')?.parse().ok()).unwrap_or(0);
-                let flaky = chance.millionths(script.population.flaky_permille * 1000);
-                let clock_off = chance.millionths(script.population.clock_off_permille * 1000);
-                Machine::new(Traits { site, flaky, clock_off }, Harm::None, Harm::None)
-            })
-            .collect();
-        let mut first = script.events.iter();
-        let Some((_, Event::Start(generation))) = first.next() else { return Err("no rollout".to_owned()) };
-        let rollout = Rollout::new(plan(&survey, *generation, 1), 0);
-        let mut simulation = Simulation::new(World::default(), machines, rollout, chance.next());
-        simulation.exact = true;
+        let host = |host: &rollout::survey::Host| {
+            let site = host.facts.get("site").and_then(|site| site.strip_prefix('s')?.parse().ok()).unwrap_or(0);
+            let flaky = chance.millionths(script.population.flaky_permille * 1000);
+            let clock_off = chance.millionths(script.population.clock_off_permille * 1000);
+            Host::new(host.name.clone(), host.facts.clone(), Machine::new(Traits { site, flaky, clock_off }, Harm::None, Harm::None))
+        };
+        let hosts: Vec<Host> = survey.hosts().iter().map(host).collect();
+        let plane = Plane::new(hosts.iter().map(|host| host.name.clone()), publisher.catalog(0)?, INTERVAL);
+        let failed_by_current = vec![false; hosts.len()];
+        let site = Site::new(hosts, plane, INTERVAL, chance.next());
         let protocol = format!("seed {}\n", script.population.seed);
-        let unreachable_at = vec![0; fleet::SITES];
-        let minimum = 1;
         Ok(Self {
             script,
-            survey,
-            simulation,
+            site,
             publisher,
-            believed: None,
-            minimum,
-            unreachable_at,
+            minimum: 1,
+            unreachable_at: vec![0; fleet::SITES],
             next_event: 0,
             started_at: 0,
             told: 0,
             ever: Vec::new(),
-            harms: Vec::new(),
+            failed_by_current,
+            failed_at: 0,
             protocol,
         })
     }
@@ -118,7 +106,7 @@ impl Story {
     /// What is due by now.
     fn happen(&mut self) -> Result<(), String> {
         while let Some((at, event)) = self.script.events.get(self.next_event).cloned() {
-            if at > self.simulation.now() {
+            if at > self.site.now() {
                 break;
             }
             self.next_event += 1;
@@ -128,142 +116,120 @@ impl Story {
     }
 
     fn event(&mut self, event: Event) -> Result<(), String> {
-        let tick = self.simulation.tick;
+        let tick = self.site.tick;
         let ticks = |seconds: i64| Tick::try_from(seconds / INTERVAL).unwrap_or(0);
+        let Site { world, plane, .. } = &mut self.site;
         match event {
-            Event::Start(generation) => self.start(generation),
-            Event::Harm { generation, harm, group } => {
-                self.harms.push((generation, harm, group));
-                self.harm();
-            }
-            Event::Outage { seconds } => self.simulation.world.outages.push(tick + 1..tick + 1 + ticks(seconds)),
-            Event::SiteDown { site, seconds } => self.simulation.world.site_outages.push((site, tick + 1..tick + 1 + ticks(seconds))),
-            Event::Lost { site, percent } => self.simulation.world.lost = Some((site, percent * 10_000)),
-            Event::Late { percent } => self.simulation.world.late = percent * 10_000,
-            Event::Drift => self.simulation.world.drift = 2_000,
+            Event::Start(generation) => return self.start(generation),
+            Event::Harm { generation, harm, group } => self.site.harm(generation.unwrap_or(FIRST_GENERATION), harm, group),
+            Event::Outage { seconds } => world.outages.push(tick + 1..tick + 1 + ticks(seconds)),
+            Event::SiteDown { site, seconds } => world.site_outages.push((site, tick + 1..tick + 1 + ticks(seconds))),
+            Event::Lost { site, percent } => world.lost = Some((site, percent * 10_000)),
+            Event::Late { percent } => world.late = percent * 10_000,
+            Event::Drift => world.drift = 2_000,
             Event::PowerCut { group } => self.power_cut(group.as_deref()),
-            Event::Restart => self.restart()?,
-            Event::Pause { who, why } => self.simulation.rollout.wish(Wish::Pause(Word { who, why })),
-            Event::Resume => self.simulation.rollout.wish(Wish::None),
-            Event::Promote => self.simulation.rollout.wish(Wish::Promote(self.simulation.rollout.progress().out)),
-            Event::PullBy { who, why } => self.simulation.rollout.wish(Wish::Pull(Word { who, why })),
+            Event::Restart => return plane.restart(),
+            Event::Pause { who, why } => return plane.want(|_| Wanted::Pause { who, why }),
+            Event::Resume => return plane.want(|_| Wanted::Nothing),
+            Event::Promote => return plane.want(|rollout| Wanted::Promote { waves_out: rollout.progress().out }),
+            Event::PullBy { who, why } => return plane.want(|_| Wanted::Pull { who, why }),
         }
         Ok(())
     }
 
-    fn start(&mut self, generation: i64) {
-        let number = i64::try_from(self.ever.len()).unwrap_or(0) + 1;
+    fn start(&mut self, generation: i64) -> Result<(), String> {
         self.count_ever();
-        self.simulation.start(Rollout::new(plan(&self.survey, generation, number), self.simulation.now()));
-        self.simulation.wave_began.clear();
-        self.started_at = self.simulation.tick;
-        let verified = self.publisher.verify(generation, self.simulation.now());
-        let what = verified.as_ref().map_or_else(|because| format!("no host believes it: {because}"), |_| "every host believes it".to_owned());
-        self.tell(&format!("rollout of {generation} begins; {what}"));
-        self.believed = verified.ok();
-        self.simulation.believed = self.believed.is_some();
+        self.site.plane.check_chain()?;
+        self.started_at = self.site.tick;
         self.ever.push((generation, 0));
-        self.harm();
-    }
-
-    /// What the release under way does, and where.
-    fn harm(&mut self) {
-        let generation = self.generation();
-        for (of, harm, group) in &self.harms {
-            if *of != generation {
-                continue;
-            }
-            for (host, machine) in self.survey.hosts().iter().zip(&mut self.simulation.machines) {
-                if has(host, group.as_deref()) {
-                    machine.harm = *harm;
-                }
-            }
+        if let Err(because) = self.site.start(generation) {
+            self.tell(&format!("rollout of {generation} does not begin: {because}"));
+            return Ok(());
         }
+        let found = self.publisher.find(generation, self.site.now());
+        let what = found.as_ref().map_or_else(|(because, _)| format!("no host believes it: {because}"), |_| "every host believes it".to_owned());
+        self.site.publish(generation, found);
+        self.tell(&format!("rollout of {generation} begins; {what}"));
+        Ok(())
     }
 
     fn power_cut(&mut self, group: Option<&str>) {
-        for (host, machine) in self.survey.hosts().iter().zip(&mut self.simulation.machines) {
-            machine.power_cut |= has(host, group);
+        for host in self.site.hosts.iter_mut().filter(|host| has(&host.facts, group)) {
+            host.machine.power_cut = true;
         }
-    }
-
-    /// The control plane goes on from what it has stored.
-    fn restart(&mut self) -> Result<(), String> {
-        let rollout = &self.simulation.rollout;
-        let plan = Plan::from_json(rollout.plan().to_json().as_bytes()).ok_or("the stored plan is not read")?;
-        let read = Rollout::from_json(plan, rollout.to_json().as_bytes()).ok_or("the stored rollout is not read")?;
-        if read != *rollout {
-            return Err("the stored rollout is another than the one that was stored".to_owned());
-        }
-        self.simulation.rollout = read;
-        Ok(())
     }
 
     fn step(&mut self) -> Result<(), String> {
-        if self.simulation.tick == self.started_at {
-            self.simulation.decide();
+        if self.site.tick == self.started_at {
+            self.site.decide()?;
         }
-        self.simulation.step();
-        let tick = self.simulation.tick;
+        self.site.step()?;
+        let tick = self.site.tick;
         for (site, at) in self.unreachable_at.iter_mut().enumerate() {
-            if !self.simulation.world.reaches(site, tick) {
+            if !self.site.world.reaches(site, tick) {
                 *at = tick;
             }
         }
-        self.check().map_err(|broken| format!("seed {}, {}: {broken}", self.script.population.seed, clock(self.simulation.now())))?;
-        while let Some((at, decision)) = self.simulation.decisions.get(self.told).cloned() {
+        let without = self.check().map_err(|broken| format!("seed {}, {}: {broken}", self.script.population.seed, clock(self.site.now())))?;
+        for host in without {
+            (self.failed_by_current[host], self.failed_at) = (true, tick);
+        }
+        while let Some((at, decision)) = self.site.decisions.get(self.told).cloned() {
             self.told += 1;
             let _ = writeln!(self.protocol, "{} {decision}", clock(i64::from(at) * INTERVAL));
         }
         Ok(())
     }
 
-    fn check(&self) -> Result<(), String> {
-        let known = Known { believed: self.believed.as_deref(), minimum: self.minimum, unreachable_at: &self.unreachable_at };
-        check(&self.simulation, &known)
-    }
-
-    fn generation(&self) -> i64 {
-        self.simulation.rollout.plan().terms().generation
+    fn check(&self) -> Result<Vec<usize>, String> {
+        check(&self.site, &Known { minimum: self.minimum, unreachable_at: &self.unreachable_at })
     }
 
     fn count_ever(&mut self) {
         if let Some(last) = self.ever.last_mut() {
-            last.1 = self.simulation.exposed.iter().filter(|exposed| **exposed).count();
+            last.1 = self.site.exposed.iter().filter(|exposed| **exposed).count();
         }
     }
 
     fn tell(&mut self, what: &str) {
-        let _ = writeln!(self.protocol, "{} {what}", clock(self.simulation.now()));
+        let _ = writeln!(self.protocol, "{} {what}", clock(self.site.now()));
     }
 
     /// The sums, and what was expected.
-    fn end(&mut self) {
+    fn end(&mut self) -> Result<(), String> {
         self.count_ever();
-        let missed = self.simulation.machines.iter().filter(|machine| machine.dead).count();
-        let harmed = self.simulation.machines.iter().filter(|machine| machine.harmed).count();
+        self.site.plane.check_chain()?;
+        let machines = || self.site.hosts.iter().map(|host| &host.machine);
+        let missed = machines().filter(|machine| machine.dead).count();
+        let harmed = machines().filter(|machine| machine.harmed).count();
+        let before = self.failed_by_current.iter().filter(|failed| **failed).count();
         for (generation, hosts) in self.ever.clone() {
             self.tell(&format!("hosts ever on {generation}: {hosts}"));
+        }
+        if before > 0 {
+            let last = clock(i64::from(self.failed_at) * INTERVAL);
+            self.tell(&format!("hosts that missed credentials before they had the release: {before}, the last at {last}"));
         }
         self.tell(&format!("hosts on which a release failed: {harmed}; hosts that missed credentials: {missed}; every check held after every step"));
         for (line, expectation) in self.script.expectations.clone() {
             let verdict = if self.holds(&expectation, missed, harmed) { "holds" } else { BROKEN };
             let _ = writeln!(self.protocol, "{line}: {verdict}");
         }
+        Ok(())
     }
 
     fn holds(&self, expectation: &Expectation, missed: usize, harmed: usize) -> bool {
-        let decisions = &self.simulation.decisions;
-        let last = decisions.last();
+        let decisions = &self.site.decisions;
+        let (last, newest) = (decisions.last(), self.site.plane.in_force.head.generation);
         let since = |at: &Tick| i64::from(at - self.started_at) * INTERVAL;
         match expectation {
             Expectation::Pull { generation, stratum, within } => matches!(last, Some((at, Decision::Pull(PullReason::Worse(breach))))
-                if self.generation() == *generation
+                if newest == *generation
                     && since(at) <= *within
                     && stratum.as_ref().is_none_or(|stratum| breach.strata.first().is_some_and(|first| first.stratum == *stratum))),
             Expectation::NoPull => !decisions.iter().any(|(_, decision)| matches!(decision, Decision::Pull(_))),
             Expectation::Done { generation, within } => {
-                matches!(last, Some((at, Decision::Done { .. })) if self.generation() == *generation && since(at) <= *within)
+                matches!(last, Some((at, Decision::Done { .. })) if newest == *generation && since(at) <= *within)
             }
             Expectation::Held { word } => last.is_some_and(|(_, decision)| {
                 let value = decision.to_value();
@@ -276,21 +242,6 @@ impl Story {
     }
 }
 
-fn plan(survey: &Survey, generation: i64, number: i64) -> Plan {
-    Plan::draw(survey, Terms::usual(&format!("rollout-{generation}"), number, generation, &hash_of(generation), INTERVAL))
-}
-
-/// A release's SHA-256, as good as any.
-fn hash_of(generation: i64) -> String {
-    let mut chance = Chance::new(generation.unsigned_abs());
-    (0..4).map(|_| format!("{:016x}", chance.next())).collect()
-}
-
-/// Whether a host has a fact such as `kernel=3.10`; every host has none.
-fn has(host: &rollout::survey::Host, group: Option<&str>) -> bool {
-    group.is_none_or(|group| group.split_once('=').is_some_and(|(fact, value)| host.facts.get(fact).is_some_and(|own| own == value)))
-}
-
 fn clock(seconds: i64) -> String {
     format!("{:02}:{:02}", seconds / 3600, seconds / 60 % 60)
 }
@@ -298,6 +249,7 @@ fn clock(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protocol::reason::Reason;
 
     #[test]
     fn every_scenario_ends_as_its_protocol_says() {
@@ -331,11 +283,11 @@ mod tests {
             spoil(&mut story);
             story.check().unwrap_err()
         };
-        let stale = after(|story| story.simulation.machines.iter_mut().for_each(|machine| machine.held = None));
+        let stale = after(|story| story.site.hosts.iter_mut().for_each(|host| host.machine.held = None));
         assert!(stale.ends_with("holds no fresh credential"), "{stale}");
-        assert!(after(|story| story.believed = None).ends_with("tries a release that is not signed"));
+        assert!(after(|story| story.site.publish(2, Err((String::new(), Reason::UpdateUnsigned)))).ends_with("tries a release that is not signed"));
         assert!(after(|story| story.minimum = 9).ends_with("is on generation 1, below 9"));
-        assert!(after(|story| story.simulation.wave_began.clear()).ends_with("has the release before its wave"));
+        assert!(after(|story| story.site.wave_began.clear()).ends_with("has the release before its wave"));
     }
 
     #[test]

@@ -30,18 +30,41 @@ pub(crate) struct ReleaseLine {
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Start(i64),
-    Harm { generation: i64, harm: Harm, group: Option<String> },
-    Outage { seconds: i64 },
-    SiteDown { site: usize, seconds: i64 },
-    Lost { site: usize, percent: u32 },
-    Late { percent: u32 },
+    /// What a generation does wrong; `None` is the one that the fleet runs at the beginning.
+    Harm {
+        generation: Option<i64>,
+        harm: Harm,
+        group: Option<String>,
+    },
+    Outage {
+        seconds: i64,
+    },
+    SiteDown {
+        site: usize,
+        seconds: i64,
+    },
+    Lost {
+        site: usize,
+        percent: u32,
+    },
+    Late {
+        percent: u32,
+    },
     Drift,
-    PowerCut { group: Option<String> },
+    PowerCut {
+        group: Option<String>,
+    },
     Restart,
-    Pause { who: String, why: String },
+    Pause {
+        who: String,
+        why: String,
+    },
     Resume,
     Promote,
-    PullBy { who: String, why: String },
+    PullBy {
+        who: String,
+        why: String,
+    },
 }
 
 /// What must be so at the end.
@@ -146,7 +169,11 @@ fn event(text: &str) -> Option<Event> {
         ["rollout", "start", generation] => Event::Start(generation.parse().ok()?),
         ["release", generation, rest @ ..] => {
             let (harm, group) = harm(rest)?;
-            Event::Harm { generation: generation.parse().ok()?, harm, group }
+            Event::Harm { generation: Some(generation.parse().ok()?), harm, group }
+        }
+        ["current", rest @ ..] => {
+            let (harm, group) = harm(rest)?;
+            Event::Harm { generation: None, harm, group }
         }
         ["outage", "for", seconds] => Event::Outage { seconds: span(seconds)? },
         ["site", site, "down", "for", seconds] => Event::SiteDown { site: site.strip_prefix('s')?.parse().ok()?, seconds: span(seconds)? },
@@ -164,7 +191,7 @@ fn event(text: &str) -> Option<Event> {
     })
 }
 
-/// `crashes at start where kernel=3.10`, `fails 30% of runs`, `fails every 5 runs`, `fails after 12 runs`, `kills`
+/// `crashes at start where kernel=3.10`, `fails 30% of runs`, `fails every 5 runs`, `fails after 12 runs`, `kills`, `cannot be replaced`
 fn harm(words: &[&str]) -> Option<(Harm, Option<String>)> {
     let (words, group) = match words {
         [rest @ .., "where", group] => (rest, Some((*group).to_owned())),
@@ -176,6 +203,7 @@ fn harm(words: &[&str]) -> Option<(Harm, Option<String>)> {
         ["fails", "every", every, "runs"] => Harm::Every(every.parse().ok()?),
         ["fails", "after", ticks, "runs"] => Harm::After(ticks.parse().ok()?),
         ["kills"] => Harm::Kills,
+        ["cannot", "be", "replaced"] => Harm::Irreplaceable,
         _ => return None,
     };
     Some((harm, group))
