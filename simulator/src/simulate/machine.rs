@@ -118,7 +118,7 @@ impl Machine {
         (self.generation, self.committed) = (self.before, false);
     }
 
-    /// One run of the timer; `None` from a host that is no more.
+    /// One run of the timer; `None` from a host that is no more, or whose power went.
     pub(crate) fn run(&mut self, name: &str, moment: &Moment<'_>, chance: &mut Chance) -> Option<Said> {
         if self.dead {
             return None;

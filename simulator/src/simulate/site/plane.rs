@@ -146,3 +146,62 @@ impl Plane {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        signed::{Publisher, Signer},
+        site::store::Conflict,
+    };
+
+    fn started() -> Plane {
+        let mut publisher = Publisher::new().unwrap();
+        publisher.publish(2, 1, Signer::Targets).unwrap();
+        let names = (0..200).map(|number| format!("host-{number:03}"));
+        let mut plane = Plane::new(names, publisher.catalog(0).unwrap(), 900);
+        plane.start(2, 0).unwrap();
+        plane
+    }
+
+    #[test]
+    fn of_two_drivers_on_the_same_ground_one_decides() {
+        let mut plane = started();
+        let before = plane.in_force.clone();
+        let mut other = Working::begin(&before).unwrap();
+        assert!(matches!(plane.round(0), Ok(Some(Decision::Advance { wave: 0, .. }))));
+        let ground = Ground { in_force: &before, wanted: &Wanted::Nothing, catalog: &plane.catalog, fleet: &plane.telemetry, now: 0 };
+        let proposal = other.round(&ground).unwrap();
+        let on_record = plane.store.on_record();
+        assert_eq!(plane.store.commit(proposal.changes), Err(Conflict));
+        assert_eq!((plane.store.on_record(), other.is_on(&plane.in_force)), (on_record, false));
+        plane.check_chain().unwrap();
+    }
+
+    #[test]
+    fn a_step_that_was_changed_on_record_is_seen() {
+        let mut plane = started();
+        plane.round(0).unwrap();
+        let name = name::step(1, 1);
+        let step = plane.store.object(&name).unwrap();
+        let body = step.body.replacen("\"trials\":0", "\"trials\":9", 1);
+        assert_ne!(body, *step.body);
+        plane.store.commit(vec![Change { name, on: step.revision, body: Some(body) }]).unwrap();
+        assert!(plane.check_chain().is_err_and(|broken| broken.starts_with("the chain on record does not hold: ")));
+    }
+
+    #[test]
+    fn a_rollout_is_not_started_over_another_and_goes_on_from_what_is_on_record() {
+        let mut plane = started();
+        assert_eq!(plane.start(2, 900), Err("the rollout of generation 2 is under way".to_owned()));
+        plane.round(0).unwrap();
+        let before = plane.rollout().cloned();
+        plane.restart().unwrap();
+        assert_eq!(plane.rollout().cloned(), before);
+        plane.want(|_| Wanted::Pull { who: "ann".into(), why: "it was wrong".into() }).unwrap();
+        plane.restart().unwrap();
+        assert!(matches!(plane.round(900), Ok(Some(Decision::Pull(_)))));
+        assert_eq!(plane.assign("host-000", 2, 900).pulled.len(), 1);
+        plane.check_chain().unwrap();
+    }
+}
