@@ -30,6 +30,8 @@ use update::{Releases, Told};
 
 /// Runs in which every host has told what it is, before anything happens.
 const FIRST_RUNS_MAX: usize = 16;
+/// When a story begins: the first second of 2027.
+pub(crate) const BEGIN: i64 = 1_798_761_600;
 /// What the fleet runs at the beginning.
 pub(crate) const FIRST_GENERATION: i64 = 1;
 
@@ -90,8 +92,13 @@ impl Site {
         site
     }
 
-    pub(crate) fn now(&self) -> i64 {
+    /// Seconds since the beginning.
+    pub(crate) fn elapsed(&self) -> i64 {
         i64::from(self.tick) * self.interval
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        BEGIN + self.elapsed()
     }
 
     /// What hosts find when they look for a release.

@@ -8,7 +8,7 @@ use crate::{
     fleet,
     machine::Machine,
     signed::Publisher,
-    site::{FIRST_GENERATION, Host, Plane, Site, has},
+    site::{BEGIN, FIRST_GENERATION, Host, Plane, Site, has},
     world::{Harm, Tick, Traits},
 };
 use check::{Known, check};
@@ -43,7 +43,7 @@ const BROKEN: &str = "DOES NOT HOLD";
 /// Plays a scenario, and gives its protocol.
 fn play(text: &str) -> Result<String, String> {
     let mut story = Story::begin(script::read(text)?)?;
-    while story.site.now() < story.script.until {
+    while story.site.elapsed() < story.script.until {
         story.happen()?;
         story.step()?;
     }
@@ -83,7 +83,7 @@ impl Story {
             Host::new(host.name.clone(), host.facts.clone(), Machine::new(Traits { site, flaky, clock_off }, Harm::None, Harm::None))
         };
         let hosts: Vec<Host> = survey.hosts().iter().map(host).collect();
-        let plane = Plane::new(hosts.iter().map(|host| host.name.clone()), publisher.catalog(0)?, INTERVAL);
+        let plane = Plane::new(hosts.iter().map(|host| host.name.clone()), publisher.catalog(BEGIN)?, INTERVAL);
         let failed_by_current = vec![false; hosts.len()];
         let site = Site::new(hosts, plane, INTERVAL, chance.next());
         let protocol = format!("seed {}\n", script.population.seed);
@@ -106,7 +106,7 @@ impl Story {
     /// What is due by now.
     fn happen(&mut self) -> Result<(), String> {
         while let Some((at, event)) = self.script.events.get(self.next_event).cloned() {
-            if at > self.site.now() {
+            if at > self.site.elapsed() {
                 break;
             }
             self.next_event += 1;
@@ -170,7 +170,7 @@ impl Story {
                 *at = tick;
             }
         }
-        let without = self.check().map_err(|broken| format!("seed {}, {}: {broken}", self.script.population.seed, clock(self.site.now())))?;
+        let without = self.check().map_err(|broken| format!("seed {}, {}: {broken}", self.script.population.seed, clock(self.site.elapsed())))?;
         for host in without {
             (self.failed_by_current[host], self.failed_at) = (true, tick);
         }
@@ -192,7 +192,7 @@ impl Story {
     }
 
     fn tell(&mut self, what: &str) {
-        let _ = writeln!(self.protocol, "{} {what}", clock(self.site.now()));
+        let _ = writeln!(self.protocol, "{} {what}", clock(self.site.elapsed()));
     }
 
     /// The sums, and what was expected.
