@@ -14,6 +14,7 @@ use prometheus_client::{
 };
 use service::{
     drive::Live,
+    fleet::State,
     rollout::{InForce, STATES},
 };
 use std::{sync::atomic::AtomicU64, time::Duration};
@@ -126,7 +127,7 @@ impl Metrics {
         registry.register("ca_certificate_ends", "Unix time at which the certificate ends that signs hosts' certificates", self.ca_ends.clone());
         let ends = "Unix time at which the metadata of releases ends, by role";
         registry.register("release_metadata_ends", ends, self.release_metadata_ends.clone());
-        registry.register("hosts", "Hosts that ever told anything, by state", self.hosts.clone());
+        registry.register("hosts", "Hosts by state", self.hosts.clone());
         registry.register("store_spooling", "1 while the database is away", self.store_spooling.clone());
         registry.register("spool_records", "Audit records that wait for the database", self.spool_records.clone());
         registry.register("events_taken", "Events of hosts that are on record", self.events_taken.clone());
@@ -278,9 +279,9 @@ impl Metrics {
     }
 
     /// So many hosts are in each state.
-    pub(crate) fn hosts_stand(&self, states: &[(&'static str, i64)]) {
+    pub(crate) fn hosts_stand(&self, states: &[(State, usize)]) {
         for (state, hosts) in states {
-            self.hosts.get_or_create(&[("state", (*state).into())]).set(*hosts);
+            self.hosts.get_or_create(&[("state", state.name().into())]).set(i64::try_from(*hosts).unwrap_or(i64::MAX));
         }
     }
 

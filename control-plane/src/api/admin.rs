@@ -20,7 +20,7 @@ pub(crate) fn answer<B>(plane: &ControlPlane, request: &Request<B>) -> Reply {
             Standing::Spooling(seconds) => reply::text(StatusCode::OK, TEXT, format!("ready (spooling for {seconds} s)\n")),
             Standing::Closed => reply::text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the database is away\n".into()),
         },
-        "/metrics" => reply::text(StatusCode::OK, METRICS, plane.metrics.text()),
+        "/metrics" => reply::text(StatusCode::OK, METRICS, tokio::task::block_in_place(|| plane.measured())),
         _ => reply::nothing_there(),
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     registry::Registry,
     releases, reload,
     store::{Log, telemetry::Place},
-    telemetry::{Telemetry, census},
+    telemetry::Telemetry,
     tls,
 };
 use accept::{Door, Listener};
@@ -163,7 +163,6 @@ async fn serve(config: Config, plane: ControlPlane) -> Result<(), Failure> {
     tokio::spawn(mirror::keep(Arc::clone(&plane), limits.reload()));
     tokio::spawn(driver::run(Arc::clone(&plane)));
     tokio::spawn(otlp::keep(Arc::clone(&plane)));
-    tokio::spawn(census::keep(Arc::clone(&plane)));
     tokio::spawn(watch.run(Arc::clone(&plane), current, limits.reload(), hang_up));
     tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
     tokio::select! {

@@ -5,7 +5,6 @@
 
 #[cfg(test)]
 mod bench;
-pub(crate) mod census;
 mod counts;
 mod fleet;
 mod history;

@@ -50,6 +50,15 @@ impl ControlPlane {
             })
         })
     }
+
+    /// The text of `/metrics`. How many hosts are in each state is said once all of them are known.
+    pub(crate) fn measured(&self) -> String {
+        let snapshot = self.snapshot();
+        if snapshot.whole {
+            self.metrics.hosts_stand(&snapshot.stand());
+        }
+        self.metrics.text()
+    }
 }
 
 fn taken(plane: &ControlPlane) -> Snapshot {

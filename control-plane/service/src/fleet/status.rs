@@ -79,10 +79,8 @@ impl Snapshot {
             let base = filter.to_string();
             Group { word: word.into(), hosts, filter: [base, term].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ") }
         };
-        let states: Vec<Group> = State::ALL
-            .into_iter()
-            .map(|state| group(state.name(), rows.iter().filter(|row| row.state == state).count(), format!("state={}", state.name())))
-            .collect();
+        let states = counted_states(rows.iter().copied());
+        let states = states.into_iter().map(|(state, hosts)| group(state.name(), hosts, format!("state={}", state.name()))).collect();
         let failing: Vec<&Row> = rows.iter().copied().filter(|row| row.state == State::Failing).collect();
         let known = rows.iter().filter(|row| row.state.is_known()).count();
         let codes = counted(failing.iter().filter_map(|row| row.told.newest.as_ref()).map(|newest| newest.code.as_str()));
@@ -109,6 +107,12 @@ impl Snapshot {
         }
     }
 
+    /// How many hosts are in each state.
+    #[must_use]
+    pub fn stand(&self) -> [(State, usize); State::ALL.len()] {
+        counted_states(Matcher::new(self, &Filter::default()).rows())
+    }
+
     /// The values of one key among some hosts, the most frequent first.
     fn counted<'a>(&'a self, rows: &[&Row], key: &Key) -> Vec<(&'a str, usize)> {
         let mut counts = vec![0_usize; self.facts.len()];
@@ -127,6 +131,16 @@ impl Snapshot {
         found.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(other.0)));
         found
     }
+}
+
+fn counted_states<'a>(rows: impl Iterator<Item = &'a Row>) -> [(State, usize); State::ALL.len()] {
+    let mut states = State::ALL.map(|state| (state, 0));
+    for row in rows {
+        if let Some((_, hosts)) = states.iter_mut().find(|(state, _)| *state == row.state) {
+            *hosts += 1;
+        }
+    }
+    states
 }
 
 /// How often each text comes, the most frequent first.
