@@ -3,9 +3,12 @@
 use crate::{
     crowd,
     stage::Stage,
-    told::{now, send},
+    told::{event_of, now, send},
 };
-use protocol::event::{Event, Report};
+use protocol::{
+    event::{Event, Report},
+    filter::FACTS,
+};
 use serde_json::json;
 
 /// Each would set `window.pwned` if it were taken for anything but text.
@@ -24,20 +27,11 @@ pub(crate) fn are_text(stage: &Stage) {
     let names: Vec<&str> = names.into_iter().rev().take(TEXTS.len()).collect();
     for (name, text) in names.iter().zip(TEXTS) {
         let text = text.to_string();
-        let facts = ["os", "kernel", "kernel_release", "color", "egress"].map(|fact| (fact.to_string(), text.clone()));
-        let event = Event {
-            number: 1,
-            at: now(),
-            code: text.clone(),
-            outcome: text.clone(),
-            update: text.clone(),
-            identity: text.clone(),
-            verdict: text.clone(),
-            verdict_on: text.clone(),
-            ..Event::default()
-        };
-        let failed = Event { number: 2, outcome: "failed".into(), ..event.clone() };
-        let report = Report { outbox: "b".repeat(16), now: now(), facts: facts.to_vec(), events: vec![event, failed], ..Report::default() };
+        let facts = FACTS.iter().chain(&["color", "clock_offset"]).map(|fact| ((*fact).to_string(), text.clone()));
+        let event = event_of(&text);
+        // What it says of a release on trial stands among its trials too.
+        let failed = Event { number: 2, outcome: "failed".into(), verdict_on: event.crossovers[0].release.clone(), ..event_of(&text) };
+        let report = Report { outbox: "b".repeat(16), now: now(), dropped: 1, facts: facts.collect(), events: vec![event, failed] };
         let reply = send(&stage.desk.server, &stage.desk.domain.host(name), &report);
         assert_eq!(reply.status, 200, "{reply:?}");
     }

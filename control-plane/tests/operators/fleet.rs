@@ -3,7 +3,7 @@
 use crate::{
     desk::{Desk, body, refused},
     rig::eventually,
-    told::{Database, now, report, send},
+    told::{Database, event_of, now, report, send},
 };
 use protocol::event::{Event, Report};
 use serde_json::{Value, json};
@@ -51,6 +51,13 @@ fn what_hosts_told_answers_every_question() {
     let first = &status["horizon"];
     assert_eq!((&first["first_host"], &first["holding"]), (&json!("web-1"), &json!(1)), "{status}");
     assert!(first["first_at"].as_i64().unwrap() > now());
+
+    let served = desk.server.fetch(&format!("http://{}/metrics", desk.server.admin), &[]).body;
+    for state in status["states"].as_array().unwrap() {
+        let line = format!("pinnaced_hosts{{state={}}} {}\n", state["word"], state["hosts"]);
+        assert!(served.contains(&line), "{line}: {served}");
+    }
+    assert_eq!(served.matches("\npinnaced_hosts{").count(), 6, "the same words");
 
     assert_eq!(names(&desk, "kernel<4"), ["old-0", "old-1", "old-2", "old-3"]);
     assert_eq!(names(&desk, "state=failing host=*-2"), ["old-2"]);
@@ -108,16 +115,7 @@ fn what_hosts_say_and_people_ask_is_nothing_but_text() {
     ];
     let desk = Desk::new();
     for (number, evil) in EVIL.iter().enumerate() {
-        let event = Event {
-            code: (*evil).into(),
-            outcome: (*evil).into(),
-            update: (*evil).into(),
-            identity: (*evil).into(),
-            verdict: (*evil).into(),
-            verdict_on: (*evil).into(),
-            ..told("ok", &[]).events.remove(0)
-        };
-        tell(&desk, &format!("evil-{number}"), &Report { events: vec![event], ..told("ok", &[("os", evil), ("color", evil)]) });
+        tell(&desk, &format!("evil-{number}"), &Report { events: vec![event_of(evil)], ..told("ok", &[("os", evil), ("color", evil)]) });
     }
     let os = |number: usize| body(&desk.post("fleet/host", &json!({"name": format!("evil-{number}")})))["host"]["facts"]["os"].clone();
     eventually("what all hosts told is in the picture", || EVIL.iter().enumerate().all(|(number, evil)| os(number) == *evil));

@@ -1,7 +1,10 @@
 //! Reports of hosts, and what is kept of them.
 
 use crate::rig::{Domain, Reply, Server};
-use protocol::event::{Event, Report};
+use protocol::{
+    event::{Event, Report},
+    trial::{Crossover, Pair},
+};
 use rusqlite::Connection;
 use std::{
     ops::RangeInclusive,
@@ -18,6 +21,24 @@ pub(crate) fn now() -> i64 {
 pub(crate) fn report(outbox: char, numbers: RangeInclusive<i64>) -> Report {
     let event = |number| Event { number, at: now(), code: "ok".into(), outcome: "delivered".into(), generation: 3, ..Event::default() };
     Report { outbox: outbox.to_string().repeat(16), now: now(), events: numbers.map(event).collect(), ..Report::default() }
+}
+
+/// An event whose every free text is this one. All fields are named: one that comes to be must be decided upon here.
+pub(crate) fn event_of(text: &str) -> Event {
+    Event {
+        number: 1,
+        at: now(),
+        code: text.into(),
+        outcome: text.into(),
+        elapsed_ms: 20,
+        attempts: 1,
+        generation: 3,
+        update: text.into(),
+        identity: text.into(),
+        crossovers: vec![Crossover { release: "0".repeat(64), run: 1, crossover: 0, pair: Pair::Void, code: text.into() }],
+        verdict: text.into(),
+        verdict_on: text.into(),
+    }
 }
 
 /// A host sends it.
