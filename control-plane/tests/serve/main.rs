@@ -1,6 +1,7 @@
 //! The real `pinnaced`, started as an operator starts it, met by real clients: curl, Go, and hostile ones.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on should stop")]
 
+mod collector;
 mod crash;
 mod credentials;
 mod drill;
