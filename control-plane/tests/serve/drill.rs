@@ -30,7 +30,8 @@ const CACHE: Duration = Duration::from_secs(2);
 /// How long a process takes at most to look at the store.
 const LOOK: Duration = Duration::from_secs(1);
 
-const POLICY: &str = r#"
+/// A credential of each key that signs.
+pub(crate) const POLICY: &str = r#"
 [[credential]]
 name = "es"
 kind = "jwt"

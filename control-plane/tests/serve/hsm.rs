@@ -1,6 +1,7 @@
 //! Keys in a PKCS#11 token, which they never leave: SoftHSM2 in place of a hardware module.
 
 use crate::{
+    drill::POLICY,
     keyed::{Key, field},
     rig::{Domain, Reply, Server, eventually},
 };
@@ -14,25 +15,6 @@ use std::{
 };
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
-const POLICY: &str = r#"
-[[credential]]
-name = "es"
-kind = "jwt"
-audience = ["a"]
-hosts = ["*"]
-
-[[credential]]
-name = "rs"
-kind = "jwt"
-algorithm = "RS256"
-audience = ["a"]
-hosts = ["*"]
-
-[[credential]]
-name = "mesh"
-kind = "x509"
-hosts = ["*"]
-"#;
 
 /// A trust domain and a token of its own with three keys.
 struct Safe(Domain);

@@ -10,6 +10,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// A second process of the same trust domain.
+pub(crate) fn second(domain: &Domain) -> Server {
+    let path = domain.path("pinnaced.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("name = \"second\"\n{text}").replace("[store]\n", "[store]\nspool = \"second.db\"\n")).unwrap();
+    let server = Server::start(domain);
+    fs::write(&path, text).unwrap();
+    server
+}
+
 #[test]
 fn a_ban_made_on_one_replica_is_in_force_on_the_other_within_two_seconds() {
     let (postgres, domain) = (Postgres::start(), Domain::new());
@@ -17,10 +27,7 @@ fn a_ban_made_on_one_replica_is_in_force_on_the_other_within_two_seconds() {
     // Hearing of it must be enough, without the look that is taken every period.
     domain.set("reload_seconds", 60);
     let one = Server::start(&domain);
-    let path = domain.path("pinnaced.toml");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, format!("name = \"second\"\n{text}").replace("[store]\n", "[store]\nspool = \"second.db\"\n")).unwrap();
-    let two = Server::start(&domain);
+    let two = second(&domain);
     let host = domain.host("web-1");
     for server in [&one, &two] {
         assert_eq!(server.curl(&host, "/v1/credentials/db", &[]).status, 200);

@@ -4,6 +4,7 @@ use crate::{
     fleet::{Fleet, PATIENCE, chain, operate, start, tried},
     postgres::Postgres,
     published::{Publisher, hash, path},
+    replicas::second,
     rig::{Domain, Server, eventually},
 };
 use protocol::trial::{Crossover, Pair};
@@ -28,16 +29,6 @@ pub(crate) fn ground(domain: &Domain, soak_intervals: u32, trial_runs: u32, gene
     };
     fs::write(&path, lines(&fs::read_to_string(&path).unwrap()) + "\n").unwrap();
     Publisher::new(domain).publish(domain, &generations.collect::<Vec<_>>());
-}
-
-/// A second process of the same trust domain.
-fn second(domain: &Domain) -> Server {
-    let path = domain.path("pinnaced.toml");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, format!("name = \"second\"\n{text}").replace("[store]\n", "[store]\nspool = \"second.db\"\n")).unwrap();
-    let server = Server::start(domain);
-    fs::write(&path, text).unwrap();
-    server
 }
 
 #[test]

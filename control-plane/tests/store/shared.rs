@@ -3,20 +3,11 @@
 use crate::{
     keyed::one_token_lets_one_in,
     postgres::Postgres,
+    replicas::second,
     rig::{Domain, Server, eventually},
 };
 use protocol::json::{self, Value};
 use std::{fs, process::Command};
-
-/// A second process of the same trust domain.
-fn second(domain: &Domain) -> Server {
-    let path = domain.path("pinnaced.toml");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, format!("name = \"second\"\n{text}").replace("[store]\n", "[store]\nspool = \"second.db\"\n")).unwrap();
-    let server = Server::start(domain);
-    fs::write(&path, text).unwrap();
-    server
-}
 
 /// SPIRE 1.14: a join token was accepted twice when it was used concurrently.
 #[test]

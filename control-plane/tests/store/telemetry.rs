@@ -2,20 +2,18 @@
 
 use crate::{
     postgres::Postgres,
+    replicas::second,
     rig::{Domain, Server, eventually},
     told::{report, send},
 };
-use std::{fs, thread};
+use std::thread;
 
 #[test]
 fn what_is_told_to_two_replicas_at_once_counts_once_and_outlives_the_database() {
     let (postgres, domain) = (Postgres::start(), Domain::new());
     postgres.keep(&domain, 60);
     let one = Server::start(&domain);
-    let path = domain.path("pinnaced.toml");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, format!("name = \"second\"\n{text}").replace("[store]\n", "[store]\nspool = \"second.db\"\n")).unwrap();
-    let two = Server::start(&domain);
+    let two = second(&domain);
     let host = domain.host("web-1");
     thread::scope(|scope| {
         for (server, last) in [(&one, 10), (&two, 12), (&one, 14), (&two, 16)].into_iter().cycle().take(12) {
