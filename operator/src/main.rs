@@ -222,9 +222,7 @@ fn run(ask: &Ask, command: Command) -> Result<ExitCode, Failure> {
         Command::Whoami => operators::whoami(ask),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Typed::command(), "pinnacectl", &mut std::io::stdout());
-            if shell == clap_complete::Shell::Bash {
-                print!("{}", fleet::completions::BASH);
-            }
+            print!("{}", fleet::completions::around(shell));
             Ok(())
         }
     };

@@ -37,6 +37,8 @@ pub(crate) fn run() -> Done {
                 ("mmdebstrap", "mmdebstrap"),
                 ("systemd-nspawn", "systemd-container"),
                 ("strace", "strace"),
+                ("zsh", "zsh"),
+                ("fish", "fish"),
             ])
             .and_then(|()| unpack("promtool", "prometheus"))
             .and_then(|()| dist::prepare())

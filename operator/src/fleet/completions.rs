@@ -1,11 +1,21 @@
 //! Completions of filters: keys that are the same everywhere, and values that this fleet holds.
 
 use crate::{ask::Ask, print};
+use clap_complete::Shell;
 use protocol::filter::complete;
 use serde_json::json;
 
-/// What bash does with `pinnacectl fleet QUESTION FILTER`, around what it does with everything else.
-pub(crate) const BASH: &str = r#"
+/// What a shell does with `pinnacectl fleet QUESTION FILTER`, around what it does with everything else.
+pub(crate) fn around(shell: Shell) -> &'static str {
+    match shell {
+        Shell::Bash => BASH,
+        Shell::Zsh => ZSH,
+        Shell::Fish => FISH,
+        _ => "",
+    }
+}
+
+const BASH: &str = r#"
 _pinnacectl_filters() {
     local line="${COMP_LINE:0:COMP_POINT}" term
     term="${line##*[[:space:]]}"
@@ -20,6 +30,29 @@ _pinnacectl_filters() {
     _pinnacectl "$@"
 }
 complete -F _pinnacectl_filters -o bashdefault -o default pinnacectl
+"#;
+
+/// What is completed is matched already: a value in quotation marks begins otherwise than what was typed.
+const ZSH: &str = r#"
+_pinnacectl_filters() {
+    local -a terms
+    if [[ "${words[1,CURRENT-1]} " =~ ' fleet +(status|why|hosts|series|watch) ' && "$PREFIX" != -* ]]; then
+        terms=("${(@f)$("$words[1]" fleet complete -- "$PREFIX" 2>/dev/null)}")
+        compadd -U -Q -S '' -- ${(M)terms:#*=}
+        compadd -U -Q -- ${${terms:#*=}:#}
+        return
+    fi
+    _pinnacectl "$@"
+}
+compdef _pinnacectl_filters pinnacectl
+"#;
+
+const FISH: &str = r#"
+function __pinnacectl_filters
+    set -l term (commandline -ct)
+    string match -q -- '-*' $term; or pinnacectl fleet complete -- $term 2>/dev/null
+end
+complete -c pinnacectl -f -n '__fish_seen_subcommand_from fleet; and __fish_seen_subcommand_from status why hosts series watch' -a '(__pinnacectl_filters)'
 "#;
 
 /// Prints the terms that an unfinished one may become; without a control plane those that are the same everywhere.

@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tests::rig::{Rig, Site};
 
-fn asked(rig: &Rig, arguments: &[&str]) -> Value {
+pub(crate) fn asked(rig: &Rig, arguments: &[&str]) -> Value {
     serde_json::from_str(&rig.operated(&[&["-o", "json", "fleet"], arguments].concat())).expect("JSON")
 }
 
-fn state(rig: &Rig) -> String {
+pub(crate) fn state(rig: &Rig) -> String {
     asked(rig, &["host", "web-1"])["host"]["state"].as_str().unwrap_or_default().to_owned()
 }
 
-fn eventually(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn eventually(what: &str, holds: impl Fn() -> bool) {
     let until = Instant::now() + Duration::from_secs(15);
     while !holds() {
         assert!(Instant::now() < until, "{what}");
@@ -62,30 +62,6 @@ fn the_host_and_the_fleets_picture_say_the_same_words() {
     assert!(!wrong.status.success() && words.contains("because: \"stat\" is no key\n  stat=failing\n  ^\n"), "{words}");
     assert!(words.contains("hint: did you mean state?") && words.contains("code=filter.invalid"), "{words}");
     assert!(!rig.operate(&["-o", "csv", "whoami"]).status.success());
-}
-
-/// The real bash, with what `pinnacectl completions bash` prints.
-#[test]
-fn a_shell_completes_keys_and_the_values_that_the_fleet_holds() {
-    let rig = Rig::simple();
-    rig.run(&[]).expect_delivered();
-    let os = || asked(&rig, &["host", "web-1"])["host"]["facts"]["os"].as_str().map(str::to_owned);
-    eventually("what it told is in the picture", || state(&rig) == "healthy" && os().is_some());
-    let os = os().expect("it told it");
-    let completed = |line: &str| {
-        let script = format!(
-            "eval \"$(pinnacectl completions bash)\"; COMP_LINE={line:?}; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=(pinnacectl); \
-             _pinnacectl_filters pinnacectl; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-        );
-        let folder = tests::rig::programs().pinnacectl.parent().expect("a folder").display().to_string();
-        let path = format!("{folder}:{}", std::env::var("PATH").unwrap_or_default());
-        let output =
-            Command::new("bash").args(["-c", &script]).env("PATH", path).env("XDG_CONFIG_HOME", rig.path("config")).output().expect("bash runs");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    };
-    assert_eq!(completed("pinnacectl fleet hosts kern"), "kernel=\nkernel_release=\n");
-    assert_eq!(completed("pinnacectl fleet why state=si"), "silent\n");
-    assert!(completed("pinnacectl fleet status os=").lines().any(|value| value == os), "{os}");
 }
 
 #[test]

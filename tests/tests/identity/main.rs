@@ -3,6 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test that reaches out of bounds fails, as it should")]
 
 mod authority;
+mod completions;
 mod crash;
 mod enroll;
 mod fleet;
