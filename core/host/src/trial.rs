@@ -9,13 +9,9 @@ use alloc::string::{String, ToString};
 use protocol::{
     json::{self, Value},
     release::Terms,
-    trial::{Pair, candidate_goes_first},
+    trial::{Pair, STAKES, UNFIT_WEALTH, candidate_goes_first},
 };
 
-/// The wealth at which the candidate does not fit this host.
-pub const UNFIT_WEALTH: f64 = 128.0;
-/// The shares of its wealth that each of the bettors puts on a pair being bad.
-pub const STAKES: [f64; 4] = [0.25, 0.5, 0.75, 0.95];
 /// Runs that may die in a row; a run that comes to its end gives its try back.
 const TRIES: i64 = 3;
 /// Repeats of a crossover after a bad pair, as dry runs in the same run.
@@ -195,7 +191,8 @@ pub fn judge(first: Side, first_did_it: bool, second_did_it: bool) -> Pair {
     }
 }
 
-/// The wealth of the bettors after so many bad and good pairs, from 1.
+/// The wealth of the bettors after so many bad and good pairs, from 1. `core/rollout` keeps the same as a logarithm, because there the
+/// pairs of a fleet come together; on one host the products are numbers, and take no mathematical library.
 #[must_use]
 pub fn wealth(bad: i64, good: i64) -> f64 {
     let power = |base: f64, exponent: i64| (0..exponent.min(POWER_MAX)).fold(1.0, |product, _| product * base);

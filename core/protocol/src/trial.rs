@@ -13,6 +13,11 @@ use alloc::{
     string::{String, ToString},
 };
 
+/// The shares of its wealth that each of the bettors against a release puts on the next discordant pair being bad.
+pub const STAKES: [f64; 4] = [0.25, 0.5, 0.75, 0.95];
+/// The wealth at which a release is unfit for a host; one host's pairs are worth no more to a rollout.
+pub const UNFIT_WEALTH: f64 = 128.0;
+
 /// Whether the candidate goes first in a crossover: `release` is its SHA-256 in hexadecimal, `run` the trial's run, counted from 1,
 /// `crossover` 0 for the one that delivers and more for its repeats.
 #[must_use]

@@ -4,12 +4,9 @@
 //! reached (Ville's inequality). Kept as a logarithm in whole millionths: a sum is the same in any order and on any machine.
 
 use core::fmt::{self, Display};
+use protocol::trial::{STAKES, UNFIT_WEALTH};
 
-/// The stakes that are laid on the next discordant pair being bad, each with an equal part of the wealth.
-pub const STAKES: [f64; 4] = [0.25, 0.5, 0.75, 0.95];
-/// What a host can multiply a stratum's wealth by at most: as much as the verdict `unfit here` takes.
-pub const OF_HOST_MAX: f64 = 128.0;
-/// What it can divide it by at most: so much of the stake is not laid.
+/// What a host can divide a stratum's wealth by at most: so much of the stake is not laid.
 pub const OF_HOST_MIN: f64 = 0.125;
 const MILLION: f64 = 1e6;
 
@@ -94,12 +91,12 @@ pub fn of_pairs(bad: u32, good: u32) -> Wealth {
 }
 
 /// What one host's pairs are worth to its stratum: [`of_pairs`] of the part of the stake that is laid, and never more than
-/// [`OF_HOST_MAX`]. So a host that is broken or lies can neither pull a release nor save one. Both keep the bet fair or worse for
+/// [`UNFIT_WEALTH`]. So a host that is broken or lies can neither pull a release nor save one. Both keep the bet fair or worse for
 /// who bets: a sure part earns nothing, and a cap only takes.
 #[must_use]
 pub fn of_host(bad: u32, good: u32) -> Wealth {
     let laid = of_pairs(bad, good).number();
-    Wealth::of((OF_HOST_MIN + (1.0 - OF_HOST_MIN) * laid).min(OF_HOST_MAX))
+    Wealth::of((OF_HOST_MIN + (1.0 - OF_HOST_MIN) * laid).min(UNFIT_WEALTH))
 }
 
 #[cfg(test)]
@@ -119,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_host_moves_its_stratum_by_no_more_than_its_bounds() {
-        assert!((of_host(10_000, 0).number() - OF_HOST_MAX).abs() < 0.001);
+        assert!((of_host(10_000, 0).number() - UNFIT_WEALTH).abs() < 0.001);
         assert!((of_host(0, 10_000).number() - OF_HOST_MIN).abs() < 0.001);
     }
 

@@ -267,7 +267,9 @@ fn other(side: Side) -> Side {
 mod tests {
     #[test]
     fn the_host_and_the_fleet_bet_alike() {
-        assert_eq!(host::trial::STAKES, rollout::wealth::STAKES);
-        assert_eq!(host::trial::UNFIT_WEALTH.to_bits(), rollout::wealth::OF_HOST_MAX.to_bits());
+        for (bad, good) in (0..40).flat_map(|bad| (0..40).map(move |good| (bad, good))) {
+            let (host, fleet) = (host::trial::wealth(bad.into(), good.into()), rollout::wealth::of_pairs(bad, good).number());
+            assert!((host / fleet - 1.0).abs() < 1e-5, "{bad} bad, {good} good: {host} and {fleet}");
+        }
     }
 }
