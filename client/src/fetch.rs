@@ -17,10 +17,12 @@ use host::{
 use protocol::{
     answer::{Answer, Kind, PRIVATE_KEY},
     membership::{KeyRequest, Purpose},
+    phases::Phase,
     reason::Reason,
     site::{Credential, Endpoint},
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use std::time::Instant;
 
 /// One run's fetching.
 pub(crate) struct Fetch<'a> {
@@ -83,10 +85,14 @@ impl<'a> Fetch<'a> {
         // Who was never answered comes first, so that one bad credential does not keep the others away.
         let (first, again): (Vec<_>, Vec<_>) = open.partition(|(_, answer)| answer.is_none());
         for (wanted, answer) in first.into_iter().chain(again) {
+            let begun = Instant::now();
             let mut result = self.one(&mut session, wanted);
+            way.spent.since(begun, Phase::Request);
             if result.as_ref().is_err_and(|failure| refused::may_come_back(failure.reason)) && self.may_come_back && !self.came_back {
                 session = self.come_back(session, way, endpoint)?;
+                let begun = Instant::now();
                 result = self.one(&mut session, wanted);
+                way.spent.since(begun, Phase::Request);
             }
             match result {
                 Ok(fetched) => {

@@ -19,6 +19,7 @@ mod report;
 mod run;
 mod show;
 mod site;
+mod spent;
 mod standing;
 mod state;
 mod sys;

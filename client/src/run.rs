@@ -6,7 +6,7 @@ use crate::{
     failure::Failure,
     fetch::{Fetch, Wanted},
     identity::{self, Identity, Shown},
-    log::Log,
+    log::{End, Log},
     net::{session::Session, way::Way},
     outcome::{Outcome, end, ended, event, nothing},
     report, site,
@@ -20,6 +20,7 @@ use host::due::{self, Due, Held};
 use host::state::Memory;
 use protocol::{
     event::Event,
+    phases::Phase,
     reason::Reason,
     site::{Credential, Kind, Site},
 };
@@ -47,9 +48,9 @@ pub(crate) fn run(typed: &Typed, arguments: &[OsString], factory: bool) -> u8 {
             let mut run = Run { site: &site, typed, started, log, generation, memory: Memory::default(), outcome: nothing() };
             // The kernel closes and unlocks the state as the process ends.
             run.go(&mut ManuallyDrop::new(State::open(&site.state_dir)));
-            log.end(end(started, &run.outcome))
+            log.end(run.end())
         }
-        Err(failure) => Log::new(false).end(end(started, &ended(failure))),
+        Err(failure) => Log::new(false).end(end(started, &ended(failure), 0)),
     }
 }
 
@@ -96,16 +97,17 @@ impl<'a> Run<'a> {
         self.remember();
         match fetched {
             Some(Fetched { shown, wanted, supervisor }) if !self.typed.attempt => {
-                let (id, key) = (shown.identity.id.clone(), shown.identity.again());
+                let id = shown.identity.id.clone();
+                let trial = supervisor.map(|supervisor| (supervisor, shown.identity.again()));
                 let session = self.keep_identity(shown, state);
-                self.log.settle(end(self.started, &self.outcome));
-                self.afterwards(Afterwards { identity: key, id, session, wanted, supervisor, facts_at: with_facts.then_some(facts_at) }, state);
+                self.log.settle(self.end());
+                self.afterwards(Afterwards { id, session, wanted, trial, facts_at: with_facts.then_some(facts_at) }, state);
             }
             Some(_) => state.save_memory(&self.memory),
             None => {
                 self.memory.facts_at = facts_at;
                 state.save_memory(&self.memory);
-                self.log.settle(end(self.started, &self.outcome));
+                self.log.settle(self.end());
                 report::keep(state, self.event());
             }
         }
@@ -123,6 +125,10 @@ impl<'a> Run<'a> {
         if self.outcome.failure.is_none() {
             (memory.last_success_at, memory.last_success_generation) = (memory.last_run_at, self.generation);
         }
+    }
+
+    fn end(&self) -> End<'_> {
+        end(self.started, &self.outcome, self.generation)
     }
 
     fn event(&self) -> Event {
@@ -152,7 +158,7 @@ impl<'a> Run<'a> {
             return shown.session;
         }
         self.outcome.identity = Some(format!("failed: {}", Reason::Deadline.code()));
-        self.log.settle(end(self.started, &self.outcome));
+        self.log.settle(self.end());
         let mut way = Way::new(self.site, &shown.identity.id, &mut self.memory, self.started);
         self.outcome.identity = Some(match identity::renew(shown, &mut way, state) {
             Ok(()) => "renewed".to_owned(),
@@ -185,6 +191,7 @@ impl<'a> Run<'a> {
             let mut way = Way::new(site, &fetch.identity.id.clone(), memory, begun.unwrap_or_else(Instant::now));
             let results = fetch.all(&mut way, open);
             (outcome.attempts, outcome.endpoint) = (outcome.attempts + way.attempts, way.endpoint);
+            outcome.spent.take(way.spent);
             (results, fetch.came_back)
         };
         let results = match &mut supervisor {
@@ -258,7 +265,10 @@ impl<'a> Run<'a> {
         let pending = &mut self.memory.pending;
         pending.retain(|name| *name != credential.name);
         for delivery in credential.deliveries.iter().filter(|delivery| to(&delivery.kind)) {
-            if let Err(failure) = deliver::deliver(self.site, delivery, &held.answer, until) {
+            let begun = Instant::now();
+            let delivered = deliver::deliver(self.site, delivery, &held.answer, until);
+            self.outcome.spent.since(begun, Phase::Deliver);
+            if let Err(failure) = delivered {
                 if !pending.contains(&credential.name) {
                     pending.push(credential.name.clone());
                 }
@@ -270,11 +280,11 @@ impl<'a> Run<'a> {
 
 /// What is left once the outcome is settled.
 struct Afterwards<'a> {
-    identity: Identity,
     id: String,
     session: Option<Session>,
     wanted: Vec<Wanted<'a>>,
-    supervisor: Option<Supervisor>,
+    /// Who watches a trial, and the identity that it goes on with.
+    trial: Option<(Supervisor, Identity)>,
     /// When the control plane was last told what this host is, where it is to be told now.
     facts_at: Option<i64>,
 }
@@ -282,10 +292,10 @@ struct Afterwards<'a> {
 impl Run<'_> {
     /// Nothing in here changes what the run has come to.
     fn afterwards(&mut self, left: Afterwards<'_>, state: &mut State) {
-        let Afterwards { mut identity, id, mut session, wanted, mut supervisor, facts_at } = left;
+        let Afterwards { id, mut session, wanted, trial, facts_at } = left;
         let mut event = self.event();
-        if let Some(mut supervisor) = supervisor.take() {
-            identity = self.go_on_with_trial(&mut supervisor, identity, &wanted, state);
+        if let Some((mut supervisor, identity)) = trial {
+            let identity = self.go_on_with_trial(&mut supervisor, identity, &wanted, state);
             if session.is_none() && self.outcome.failure.is_none() {
                 session = Way::new(self.site, &id, &mut self.memory, Instant::now()).connect_once(Some(&identity)).ok();
             }

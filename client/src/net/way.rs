@@ -8,9 +8,11 @@ use crate::{
         resolve::{Candidates, resolve},
         session::Session,
     },
+    spent::Spent,
 };
 use host::{candidates, refused, retry, state::Memory};
 use protocol::{
+    phases::Phase,
     reason::Reason,
     site::{Endpoint, Site},
 };
@@ -35,6 +37,8 @@ pub(crate) struct Way<'a> {
     elsewhere: bool,
     /// Attempts made.
     pub(crate) attempts: u32,
+    /// Where its time went.
+    pub(crate) spent: Spent,
     /// The endpoint that answered.
     pub(crate) endpoint: Option<String>,
 }
@@ -55,6 +59,7 @@ impl<'a> Way<'a> {
             address: None,
             elsewhere: false,
             attempts: 0,
+            spent: Spent::default(),
             endpoint: None,
         }
     }
@@ -89,7 +94,10 @@ impl<'a> Way<'a> {
         let candidates = if self.site.proxy.is_some() {
             Candidates { addresses: Vec::new(), failure: None }
         } else {
-            resolve(&endpoint.host, endpoint.port, &endpoint.addresses, self.memory, &self.id, until)
+            let begun = Instant::now();
+            let candidates = resolve(&endpoint.host, endpoint.port, &endpoint.addresses, self.memory, &self.id, until);
+            self.spent.since(begun, Phase::Resolve);
+            candidates
         };
         let trusted: Vec<SocketAddr> = candidates.addresses.iter().filter(|address| !self.distrusted.contains(address)).copied().collect();
         self.elsewhere = trusted.len() > 1 || usize::try_from(self.attempts).is_ok_and(|attempts| attempts < self.site.endpoints.len());
@@ -97,12 +105,18 @@ impl<'a> Way<'a> {
         if let (true, None, Some(failure)) = (addresses.is_empty(), &self.site.proxy, candidates.failure) {
             return Err(failure);
         }
-        let (stream, address) = match &self.site.proxy {
-            None => connect::direct(addresses, until)?,
-            Some(proxy) => connect::through(proxy, endpoint, self.memory, &self.id, until)?,
+        let begun = Instant::now();
+        let connected = match &self.site.proxy {
+            None => connect::direct(addresses, until),
+            Some(proxy) => connect::through(proxy, endpoint, self.memory, &self.id, until),
         };
+        self.spent.since(begun, Phase::Connect);
+        let (stream, address) = connected?;
         self.address = Some(address);
-        let session = Session::open(stream, endpoint, self.site, identity, until)?;
+        let begun = Instant::now();
+        let session = Session::open(stream, endpoint, self.site, identity, until);
+        self.spent.since(begun, Phase::Tls);
+        let session = session?;
         if self.site.proxy.is_none() {
             self.memory.remember(&endpoint.host, address.ip());
         }

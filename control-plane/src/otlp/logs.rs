@@ -29,6 +29,7 @@ fn log_record(Record { at, host, facts, event }: &Record, observed: &str) -> Val
     ];
     let words = [("update", &event.update), ("identity", &event.identity), ("verdict", &event.verdict), ("verdict_on", &event.verdict_on)];
     attributes.extend(words.into_iter().filter(|(_, word)| !word.is_empty()).map(|(key, word)| text(&format!("pinnace.{key}"), word)));
+    attributes.extend(event.phases.iter().map(|(phase, time)| number(&format!("pinnace.{}_ms", phase.name()), time)));
     attributes.extend(facts.iter().map(|(name, value)| text(&format!("pinnace.fact.{name}"), value)));
     let (severity, word) = if outcome == "failed" { (ERROR, "ERROR") } else { (INFO, "INFO") };
     json!({

@@ -230,6 +230,10 @@ fn host(stage: &Stage) {
     for word in ["delivery.disk-full", "there is no room to deliver into", "free space or inodes", "4000 ms", member.site, "label.site", "db"] {
         assert!(told.contains(word), "{word}: {told}");
     }
+    let cells =
+        "const row = document.querySelector('#host table tbody tr'); return [...row.cells].slice(3, 9).map((cell) => cell.textContent.trim())";
+    let whole = ["4000 ms", "", "3100 ms", "210 ms", "", "0 ms"];
+    assert_eq!(stage.browser.run(cells), json!(whole), "the run, and its phases in their order");
     stage.look("host");
     stage.browser.follow(member.site);
     stage.browser.wait("the list of its site", "return location.pathname === '/hosts'");

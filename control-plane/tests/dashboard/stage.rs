@@ -7,7 +7,10 @@ use crate::{
     rig::{Domain, Server, eventually},
     told::{now, send},
 };
-use protocol::event::{Event, Report};
+use protocol::{
+    event::{Event, Report},
+    phases::{Phase, Phases},
+};
 use serde_json::json;
 use std::{
     io,
@@ -111,6 +114,7 @@ impl Stage {
             code: code.into(),
             outcome: "failed".into(),
             elapsed_ms: 4_000,
+            phases: Phases::new([(Phase::Connect, 3_100), (Phase::Tls, 210), (Phase::Deliver, 0)]),
             attempts: 3,
             generation: member.generation,
             ..Event::default()

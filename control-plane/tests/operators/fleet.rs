@@ -5,12 +5,16 @@ use crate::{
     rig::eventually,
     told::{Database, event_of, now, report, send},
 };
-use protocol::event::{Event, Report};
+use protocol::{
+    event::{Event, Report},
+    phases::{Phase, Phases},
+};
 use serde_json::{Value, json};
 
 fn told(code: &str, facts: &[(&str, &str)]) -> Report {
     let outcome = if code == "ok" { "delivered" } else { "failed" };
-    let event = Event { number: 1, at: now() - 5, code: code.into(), outcome: outcome.into(), generation: 3, elapsed_ms: 20, ..Event::default() };
+    let (at, phases) = (now() - 5, Phases::new([(Phase::Resolve, 1), (Phase::Connect, 2), (Phase::Tls, 9)]));
+    let event = Event { number: 1, at, code: code.into(), outcome: outcome.into(), generation: 3, elapsed_ms: 20, phases, ..Event::default() };
     let facts = facts.iter().map(|(name, value)| ((*name).to_string(), (*value).to_string())).collect();
     Report { events: vec![event], facts, ..report('a', 1..=1) }
 }
@@ -69,6 +73,8 @@ fn what_hosts_told_answers_every_question() {
 
     let host = ask(&desk, "host", &json!({"name": "old-1"}));
     assert_eq!((&host["host"]["state"], &host["events"][0]["code"]), (&json!("failing"), &json!("http.closed")));
+    let phases = json!({"resolve_ms": 1, "connect_ms": 2, "tls_ms": 9, "request_ms": null, "deliver_ms": null});
+    assert_eq!(host["events"][0]["phases"], phases, "what the run did not come to is null");
     assert!(host["hint"].as_str().is_some_and(|hint| !hint.is_empty()) && host["policy"]["db"].is_string(), "{host}");
     assert_eq!(refused(&desk.post("fleet/host", &json!({"name": "nobody"}))), (404, "host.unknown".into()));
 

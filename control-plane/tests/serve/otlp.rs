@@ -5,7 +5,10 @@ use crate::{
     tokens::environment,
     told::{report, send},
 };
-use protocol::event::{Event, Report};
+use protocol::{
+    event::Report,
+    phases::{Phase, Phases},
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -29,8 +32,9 @@ fn a_collector_takes_each_event_once_with_what_is_known_of_its_host_and_the_metr
     let facts = vec![("kernel".to_string(), "3.10 \"el7\"\\".to_string())];
     assert_eq!(send(&server, &host, &Report { facts, ..report('a', 1..=2) }).status, 200);
     assert_eq!(send(&server, &host, &report('a', 1..=2)).status, 200, "told twice");
-    let failed =
-        Event { number: 3, code: "http.closed".into(), outcome: "failed".into(), elapsed_ms: 61_000, ..report('a', 3..=3).events[0].clone() };
+    let mut failed = report('a', 3..=3).events.remove(0);
+    (failed.code, failed.outcome, failed.elapsed_ms) = ("http.closed".into(), "failed".into(), 61_000);
+    failed.phases = Phases::new([(Phase::Request, 60_500)]);
     assert_eq!(send(&server, &host, &Report { events: vec![failed], ..report('a', 1..=1) }).status, 200);
     let (mut records, mut metrics, mut was_put_off) = (Vec::new(), Value::Null, false);
     let end = Instant::now() + Duration::from_secs(30);
@@ -52,6 +56,8 @@ fn a_collector_takes_each_event_once_with_what_is_known_of_its_host_and_the_metr
     };
     assert_eq!(words(&records[0]), ["web-1", "ok", "delivered", "3", "3.10 \"el7\"\\"]);
     assert_eq!(words(&records[2]), ["web-1", "http.closed", "failed", "3", "3.10 \"el7\"\\"], "facts told before are known");
+    assert_eq!(attribute(&records[2], "pinnace.request_ms"), "60500");
+    assert!(!records[2].to_string().contains("pinnace.tls_ms"), "a phase that was not told is none");
     assert_eq!((&records[0]["severityText"], &records[2]["severityText"]), (&"INFO".into(), &"ERROR".into()));
     let at: u64 = records[2]["timeUnixNano"].as_str().unwrap().parse().unwrap();
     assert!(at / 1_000_000_000 >= u64::try_from(crate::told::now()).unwrap() - 60, "{}", records[2]);

@@ -4,7 +4,10 @@ use crate::{
     rig::{Domain, Reply, Server, eventually},
     told::{Database, report, send},
 };
-use protocol::event::{REPORT_BYTES_MAX, Report};
+use protocol::{
+    event::{REPORT_BYTES_MAX, Report},
+    phases::{Phase, Phases},
+};
 use std::{
     fs, thread,
     time::{Duration, Instant},
@@ -33,6 +36,24 @@ fn duplicates_late_and_reordered_reports_count_once_also_across_a_restart() {
     assert_eq!(database.number("SELECT sum(events) FROM rollups WHERE dimension = 'generation' AND value = '3'"), 20);
     let metrics = server.fetch(&format!("http://{}/metrics", server.admin), &[]).body;
     assert!(metrics.contains("pinnaced_events_taken_total 11\n"), "{metrics}");
+}
+
+/// Hosts are on many releases: with and without phases, and with ones that nobody here knows.
+#[test]
+fn events_are_kept_with_their_phases_by_whatever_release_they_were_made() {
+    let domain = Domain::new();
+    let server = Server::start(&domain);
+    let host = domain.host("web-1");
+    let mut measured = report('a', 1..=2);
+    measured.events[1].phases = Phases::new([(Phase::Connect, 3), (Phase::Tls, 12)]);
+    let of_tomorrow = measured.to_json().replace("\"tls_ms\":12", "\"tls_ms\":12,\"queue_ms\":7");
+    let reply = server.curl(&host, "/v1/events", &["--data-binary", &of_tomorrow]);
+    assert_eq!(taken(&reply), 2);
+    let of_nobody = of_tomorrow.replace("\"tls_ms\":12", "\"tls_ms\":-12");
+    assert_eq!(server.curl(&host, "/v1/events", &["--data-binary", &of_nobody]).status, 400);
+    let database = Database::of(&domain);
+    let kept = |phases: &str| database.number(&format!("SELECT count(*) FROM events WHERE body LIKE '%{phases}%'"));
+    assert_eq!((kept(""), kept("\"phases\":{\"connect_ms\":3,\"tls_ms\":12}")), (2, 1));
 }
 
 #[test]

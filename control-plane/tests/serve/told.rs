@@ -3,6 +3,7 @@
 use crate::rig::{Domain, Reply, Server};
 use protocol::{
     event::{Event, Report},
+    phases::{Phase, Phases},
     trial::{Crossover, Pair},
 };
 use rusqlite::Connection;
@@ -31,6 +32,7 @@ pub(crate) fn event_of(text: &str) -> Event {
         code: text.into(),
         outcome: text.into(),
         elapsed_ms: 20,
+        phases: Phases::new([(Phase::Tls, 9)]),
         attempts: 1,
         generation: 3,
         update: text.into(),

@@ -4,6 +4,7 @@
 
 use crate::{
     json::{self, Value},
+    phases::Phases,
     trial::Crossover,
 };
 use alloc::{
@@ -34,6 +35,8 @@ pub struct Event {
     pub outcome: String,
     /// How long it took.
     pub elapsed_ms: i64,
+    /// Where that time went.
+    pub phases: Phases,
     /// Connections tried.
     pub attempts: i64,
     /// The generation that was in charge; 0 for the package's own copy.
@@ -71,6 +74,7 @@ impl Event {
         ]);
         let texts = [("update", &self.update), ("identity", &self.identity), ("verdict", &self.verdict), ("verdict_on", &self.verdict_on)];
         members.extend(texts.into_iter().filter(|(_, text)| !text.is_empty()).map(|(name, text)| (name.to_string(), text.as_str().into())));
+        members.extend(self.phases.to_value().map(|phases| ("phases".to_string(), phases)));
         if !self.crossovers.is_empty() {
             members.push(("crossovers".to_string(), Value::Array(self.crossovers.iter().map(Crossover::to_value).collect())));
         }
@@ -90,6 +94,7 @@ impl Event {
             code: word("code")?,
             outcome: word("outcome")?,
             elapsed_ms: number("elapsed_ms").filter(|elapsed| *elapsed >= 0)?,
+            phases: value.get("phases").map_or(Some(Phases::default()), Phases::from_value)?,
             attempts: number("attempts").filter(|attempts| *attempts >= 0)?,
             generation: number("generation").filter(|generation| *generation >= 0)?,
             update: optional("update")?,
@@ -192,12 +197,13 @@ fn word(value: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trial::Pair;
+    use crate::{phases::Phase, trial::Pair};
     use alloc::{format, vec};
 
     fn report() -> Report {
         let crossover = Crossover { release: "cd".repeat(32), run: 3, crossover: 1, pair: Pair::Void, code: "http.closed".into() };
-        let routine = Event { number: 7, at: 1_000, code: "ok".into(), outcome: "delivered".into(), attempts: 1, ..Event::default() };
+        let phases = Phases::new([(Phase::Connect, 3), (Phase::Tls, 12)]);
+        let routine = Event { number: 7, at: 1_000, code: "ok".into(), outcome: "delivered".into(), phases, attempts: 1, ..Event::default() };
         let trial = Event { number: 8, crossovers: vec![crossover], verdict: "trial.unfit".into(), verdict_on: "cd".repeat(32), ..routine.clone() };
         assert!(routine.is_routine() && !trial.is_routine());
         Report {
@@ -213,6 +219,14 @@ mod tests {
     fn reports_round_trip() {
         assert_eq!(Report::from_json(report().to_json().as_bytes(), "web-1"), Some(report()));
         assert_eq!(Taken::from_json(Taken(8).to_json().as_bytes()), Some(Taken(8)));
+    }
+
+    #[test]
+    fn events_of_clients_that_measured_no_phases_are_events() {
+        let mut old = report();
+        old.events.iter_mut().for_each(|event| event.phases = Phases::default());
+        assert!(!old.to_json().contains("phases"));
+        assert_eq!(Report::from_json(old.to_json().as_bytes(), "web-1"), Some(old));
     }
 
     #[test]

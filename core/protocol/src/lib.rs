@@ -18,6 +18,7 @@ mod hash;
 pub mod identity;
 pub mod json;
 pub mod membership;
+pub mod phases;
 pub mod reason;
 pub mod refusal;
 pub mod release;

@@ -209,13 +209,28 @@ pub(super) fn host(answer: &Value) {
 pub(super) fn event_rows(answer: &Value) -> Rows {
     let row = |event: &Value| {
         let mut cells = vec![print::time(event, "at")];
-        cells.extend(
-            ["outcome", "code", "elapsed_ms", "attempts", "generation", "update", "identity", "verdict"].map(|member| print::text(event, member)),
-        );
+        cells.extend(["outcome", "code", "elapsed_ms"].map(|member| print::text(event, member)));
+        cells.extend(["resolve_ms", "connect_ms", "tls_ms", "request_ms", "deliver_ms"].map(|member| print::text(&event["phases"], member)));
+        cells.extend(["attempts", "generation", "update", "identity", "verdict"].map(|member| print::text(event, member)));
         cells
     };
     Rows {
-        headings: &["AT", "OUTCOME", "CODE", "MS", "ATTEMPTS", "GENERATION", "UPDATE", "IDENTITY", "VERDICT"],
+        headings: &[
+            "AT",
+            "OUTCOME",
+            "CODE",
+            "MS",
+            "RESOLVE",
+            "CONNECT",
+            "TLS",
+            "REQUEST",
+            "DELIVER",
+            "ATTEMPTS",
+            "GENERATION",
+            "UPDATE",
+            "IDENTITY",
+            "VERDICT",
+        ],
         rows: print::items(answer, "events").map(row).collect(),
     }
 }

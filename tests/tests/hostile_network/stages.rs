@@ -150,6 +150,25 @@ fn a_conversation_that_ends_at_any_stage() {
 }
 
 #[test]
+fn a_run_says_in_which_phase_its_time_went() {
+    let cases: [(Stage, &'static [&'static str], &[&str]); 2] = [
+        (Stage::ClientHello, &["tls.timeout"], &["connect_ms", "resolve_ms", "tls_ms"]),
+        (Stage::Request, &["http.timeout"], &["connect_ms", "request_ms", "resolve_ms", "tls_ms"]),
+    ];
+    for (stage, codes, came_to) in cases {
+        let ground = Ground::new();
+        let (outcome, _peer) = meet(&ground, &cut(&ground, stage, End::Silence), reason(codes));
+        let phases = outcome.last_event["phases"].as_object().expect("phases");
+        assert_eq!(phases.keys().map(String::as_str).collect::<Vec<_>>(), came_to, "{outcome:#?}");
+        let time = |value: &serde_json::Value| value.as_i64().unwrap_or(-1);
+        let silent = if stage == Stage::Request { "request_ms" } else { "tls_ms" };
+        let (all, elapsed) = (phases.values().map(time).sum::<i64>(), time(&outcome.last_event["elapsed_ms"]));
+        // The first attempt waits for half of the deadline; the pause before the second is in no phase.
+        assert!(time(&phases[silent]) >= 500 && time(&phases[silent]) * 2 > all && all <= elapsed, "{outcome:#?}");
+    }
+}
+
+#[test]
 fn one_byte_a_second() {
     check(&[("in the handshake", (dripping_handshake, reason(&["tls.timeout"]))), ("in the answer", (dripping_answer, reason(&["http.timeout"])))]);
 }

@@ -1,7 +1,12 @@
 //! One host: how it is, what it ran, what it tried.
 
 use super::{list::HostLine, snapshot::Snapshot};
-use protocol::{event::Event, json, reason::Reason};
+use protocol::{
+    event::Event,
+    json,
+    phases::{Phase, Phases},
+    reason::Reason,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -69,6 +74,8 @@ pub struct HostEvent {
     pub outcome: String,
     /// How long it took.
     pub elapsed_ms: i64,
+    /// Where that time went.
+    pub phases: PhaseTimes,
     /// Connections tried.
     pub attempts: i64,
     /// The generation in charge.
@@ -81,12 +88,50 @@ pub struct HostEvent {
     pub verdict: String,
 }
 
+/// Milliseconds in each phase of a run, all its attempts together; null for one that it did not come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PhaseTimes {
+    /// From names to addresses.
+    pub resolve_ms: Option<i64>,
+    /// Until a connection was there.
+    pub connect_ms: Option<i64>,
+    /// The handshake.
+    pub tls_ms: Option<i64>,
+    /// From requests to their answers.
+    pub request_ms: Option<i64>,
+    /// Handing credentials over.
+    pub deliver_ms: Option<i64>,
+}
+
+impl PhaseTimes {
+    fn of(phases: Phases) -> Self {
+        let mut times = Self::default();
+        for (phase, time) in phases.iter() {
+            let place = match phase {
+                Phase::Resolve => &mut times.resolve_ms,
+                Phase::Connect => &mut times.connect_ms,
+                Phase::Tls => &mut times.tls_ms,
+                Phase::Request => &mut times.request_ms,
+                Phase::Deliver => &mut times.deliver_ms,
+            };
+            *place = Some(time);
+        }
+        times
+    }
+
+    /// In their order.
+    #[must_use]
+    pub fn all(&self) -> [Option<i64>; Phase::ALL.len()] {
+        [self.resolve_ms, self.connect_ms, self.tls_ms, self.request_ms, self.deliver_ms]
+    }
+}
+
 impl HostEvent {
     /// From a row of recent events; `None` if it is none.
     pub fn of(at: i64, body: &str) -> Option<Self> {
         let event = Event::from_value(&json::parse(body.as_bytes()).ok()?)?;
-        let Event { code, outcome, elapsed_ms, attempts, generation, update, identity, verdict, .. } = event;
-        Some(Self { at, code, outcome, elapsed_ms, attempts, generation, update, identity, verdict })
+        let Event { code, outcome, elapsed_ms, phases, attempts, generation, update, identity, verdict, .. } = event;
+        Some(Self { at, code, outcome, elapsed_ms, phases: PhaseTimes::of(phases), attempts, generation, update, identity, verdict })
     }
 }
 
