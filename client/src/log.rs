@@ -1,6 +1,14 @@
-//! What a run says: JSON lines for machines, four lines for a person at a terminal. A line that cannot be written is no error.
+//! What a run says: JSON lines for machines, four lines for a person at a terminal, entries with fields for systemd's journal. What
+//! cannot be said is no error.
 
-use crate::{failure::Failure, sys::start};
+use crate::{
+    failure::Failure,
+    sys::{
+        journal::Journal,
+        start::{self, Leads, Words},
+    },
+};
+use host::journal::{self, Kind};
 use protocol::{
     json::{Value, object},
     reason::Reason,
@@ -11,38 +19,68 @@ use protocol::{
 pub(crate) struct Log {
     descriptor: i32,
     terminal: bool,
+    journal: Option<Journal>,
 }
 
 impl Log {
-    /// Standard output, unless credentials go there.
+    /// Standard output, unless credentials go there; where that ends in the journal, the journal.
     pub(crate) fn new(stdout_is_taken: bool) -> Self {
         let descriptor = if stdout_is_taken { 2 } else { 1 };
-        Self { descriptor, terminal: start::is_terminal(descriptor) }
-    }
-
-    /// One event.
-    pub(crate) fn event(self, text: &str, event: &Value) {
-        let _ = start::write_all(self.descriptor, self.line(text, event).as_bytes());
-    }
-
-    fn line(self, text: &str, event: &Value) -> String {
-        if self.terminal { format!("pinnace: {text}\n") } else { format!("{event}\n") }
+        let leads = start::leads(descriptor);
+        let journal = if leads == Leads::ToSocket { Journal::behind(descriptor) } else { None };
+        Self { descriptor, terminal: leads == Leads::ToTerminal, journal }
     }
 
     /// The last event of a command, with its failure in it; gives the exit status.
     pub(crate) fn end(self, end: End<'_>) -> u8 {
-        let (line, exit) = self.last_line(end);
-        let _ = start::write_all(self.descriptor, line.as_bytes());
-        exit
+        let last = Last::of(end);
+        self.say(last.kind, &last.lines, &last.event);
+        if let Some(journal) = self.journal {
+            journal.settle();
+        }
+        last.exit
     }
 
     /// Makes this end certain, whatever becomes of the rest of the process.
     pub(crate) fn settle(self, end: End<'_>) {
-        let (line, exit) = self.last_line(end);
-        start::settle(self.descriptor, line, exit);
+        let Last { kind, lines, event, exit } = Last::of(end);
+        let entry = if self.journal.is_some() { journal::entry(kind, &lines.join("\n"), &event) } else { Vec::new() };
+        start::settle(Words { descriptor: self.descriptor, line: self.line(&lines, &event).into_bytes(), entry, exit });
     }
 
-    fn last_line(self, end: End<'_>) -> (String, u8) {
+    /// Something that did not stop the run.
+    pub(crate) fn warning(self, failure: &Failure) {
+        let event = object([
+            ("event", "warning".into()),
+            ("code", failure.reason.code().into()),
+            ("because", failure.because.as_str().into()),
+            ("hint", failure.reason.hint().into()),
+        ]);
+        self.say(Kind::Warning, &[format!("warning: {}: {}", failure.reason.summary(), failure.because)], &event);
+    }
+
+    fn say(self, kind: Kind, lines: &[String], event: &Value) {
+        let is_told = self.journal.is_some_and(|journal| journal.send(&[&journal::entry(kind, &lines.join("\n"), event)]));
+        if !is_told {
+            let _ = start::write_all(self.descriptor, self.line(lines, event).as_bytes());
+        }
+    }
+
+    fn line(self, lines: &[String], event: &Value) -> String {
+        if self.terminal { lines.iter().map(|line| format!("pinnace: {line}\n")).collect() } else { format!("{event}\n") }
+    }
+}
+
+/// The last words of a command: for a person, for a machine, for whoever started it.
+struct Last {
+    kind: Kind,
+    lines: Vec<String>,
+    event: Value,
+    exit: u8,
+}
+
+impl Last {
+    fn of(end: End<'_>) -> Self {
         let End { name, outcome, doing, text, failure, members } = end;
         let reason = failure.map_or(Reason::Ok, |failure| failure.reason);
         let mut all = vec![
@@ -54,24 +92,13 @@ impl Log {
             ("retry", reason.retry().into()),
         ];
         all.extend(members);
-        let mut text = text;
+        let (mut kind, mut lines) = (Kind::Done, text.lines().map(str::to_owned).collect());
         if let Some(failure) = failure {
             all.extend([("error", reason.summary().into()), ("because", failure.because.as_str().into()), ("hint", reason.hint().into())]);
-            text = four_lines(doing, failure).trim_start_matches("pinnace: ").trim_end().to_owned();
+            (kind, lines) = (Kind::Failed, four_lines(doing, failure).into());
         }
         let event = Value::Object(all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
-        (self.line(&text, &event), reason.exit())
-    }
-
-    /// Something that did not stop the run.
-    pub(crate) fn warning(self, failure: &Failure) {
-        let event = object([
-            ("event", "warning".into()),
-            ("code", failure.reason.code().into()),
-            ("because", failure.because.as_str().into()),
-            ("hint", failure.reason.hint().into()),
-        ]);
-        self.event(&format!("warning: {}: {}", failure.reason.summary(), failure.because), &event);
+        Self { kind, lines, event, exit: reason.exit() }
     }
 }
 
@@ -91,22 +118,21 @@ pub(crate) struct End<'a> {
 }
 
 /// The four lines of a failure.
-pub(crate) fn four_lines(doing: &str, failure: &Failure) -> String {
+fn four_lines(doing: &str, failure: &Failure) -> [String; 4] {
     let reason = failure.reason;
-    format!(
-        "pinnace: error: {doing}: {}\npinnace: because: {}\npinnace: hint: {}\npinnace: code={} fault={} retry={}\n",
-        reason.summary(),
-        failure.because,
-        reason.hint(),
-        reason.code(),
-        reason.fault().name(),
-        if reason.retry() { "yes" } else { "no" }
-    )
+    let (code, fault, retry) = (reason.code(), reason.fault().name(), if reason.retry() { "yes" } else { "no" });
+    [
+        format!("error: {doing}: {}", reason.summary()),
+        format!("because: {}", failure.because),
+        format!("hint: {}", reason.hint()),
+        format!("code={code} fault={fault} retry={retry}"),
+    ]
 }
 
 /// Prints the four lines on standard error and gives the exit status.
 pub(crate) fn fail(doing: &str, failure: &Failure) -> u8 {
-    let _ = start::write_all(2, four_lines(doing, failure).as_bytes());
+    let lines: String = four_lines(doing, failure).iter().map(|line| format!("pinnace: {line}\n")).collect();
+    let _ = start::write_all(2, lines.as_bytes());
     failure.reason.exit()
 }
 

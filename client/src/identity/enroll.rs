@@ -84,7 +84,7 @@ fn key(state: &State) -> Result<Done, Failure> {
     let (hex, fingerprint) = (hex_encode(&key.0), hex_encode(digest(&SHA256, &key.spki()).as_ref()));
     Ok(Done {
         outcome: "key",
-        text: format!("public key {hex}\npinnace: SHA-256 of its SubjectPublicKeyInfo {fingerprint}"),
+        text: format!("public key {hex}\nSHA-256 of its SubjectPublicKeyInfo {fingerprint}"),
         members: vec![("key", hex.as_str().into()), ("fingerprint", fingerprint.as_str().into())],
     })
 }

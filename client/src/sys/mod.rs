@@ -3,6 +3,7 @@
 
 mod arena;
 pub(crate) mod file;
+pub(crate) mod journal;
 pub(crate) mod process;
 pub(crate) mod socket;
 pub(crate) mod start;

@@ -1,10 +1,12 @@
 //! Before anything else: arguments, descriptors 0 to 2, signals, the watchdog, entropy.
 
+use super::journal::Journal;
+use host::journal::Kind;
 use std::{
     ffi::{CStr, OsString, c_char, c_int},
     os::unix::ffi::OsStringExt,
     ptr,
-    sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -87,30 +89,40 @@ pub(crate) fn watchdog(seconds: u32) {
     }
 }
 
-/// From here on the process ends with these words and this status, whatever ends it: what follows must not change an outcome.
-pub(crate) fn settle(descriptor: c_int, words: String, exit: u8) {
-    let words = words.into_bytes().leak();
-    SETTLED_AT.store(descriptor, Relaxed);
-    SETTLED_EXIT.store(exit.into(), Relaxed);
-    SETTLED_LENGTH.store(words.len(), Relaxed);
-    SETTLED.store(words.as_mut_ptr(), Relaxed);
+/// From here on the process ends with these words, whatever ends it: what follows must not change an outcome.
+pub(crate) fn settle(words: Words) {
+    SETTLED.store(Box::leak(Box::new(words)), Relaxed);
 }
 
-static SETTLED: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
-static SETTLED_LENGTH: AtomicUsize = AtomicUsize::new(0);
-static SETTLED_AT: AtomicI32 = AtomicI32::new(1);
-static SETTLED_EXIT: AtomicI32 = AtomicI32::new(0);
+/// The last words of a process.
+pub(crate) struct Words {
+    /// Where the line goes.
+    pub(crate) descriptor: c_int,
+    pub(crate) line: Vec<u8>,
+    /// The entry that goes to the journal in place of the line; empty without a journal.
+    pub(crate) entry: Vec<u8>,
+    /// The exit status.
+    pub(crate) exit: u8,
+}
+
+static SETTLED: AtomicPtr<Words> = AtomicPtr::new(ptr::null_mut());
 
 /// Ends a settled process, from a signal handler.
 fn end_if_settled() {
-    let words = SETTLED.load(Relaxed);
-    if !words.is_null() {
-        // SAFETY: write and _exit are async-signal-safe; the words were leaked with this length.
-        unsafe {
-            libc::write(SETTLED_AT.load(Relaxed), words.cast(), SETTLED_LENGTH.load(Relaxed));
-            libc::_exit(SETTLED_EXIT.load(Relaxed))
-        }
+    // SAFETY: what is stored there was leaked, and is never written to.
+    if let Some(words) = unsafe { SETTLED.load(Relaxed).as_ref() } {
+        say_and_exit(words.descriptor, &words.line, &[&words.entry], words.exit.into());
     }
+}
+
+/// The entry goes to the journal if there is one that takes it, else the line to the descriptor.
+fn say_and_exit(descriptor: c_int, line: &[u8], entry: &[&[u8]], exit: c_int) -> ! {
+    if !Journal::open().is_some_and(|journal| journal.send(entry)) {
+        // SAFETY: write is async-signal-safe; the pointer and length are of one slice.
+        unsafe { libc::write(descriptor, line.as_ptr().cast(), line.len()) };
+    }
+    // SAFETY: _exit is async-signal-safe.
+    unsafe { libc::_exit(exit) }
 }
 
 /// What a panic ends with in a release: an instruction that is none, or a breakpoint.
@@ -134,11 +146,46 @@ macro_rules! last_words {
             $hint,
             "\"}\n"
         );
-        // SAFETY: write and _exit are async-signal-safe; the line is constant.
-        unsafe {
-            libc::write(1, line.as_ptr().cast(), line.len());
-            libc::_exit($exit)
-        }
+        let lines = concat!(
+            "error: cannot put every credential in place: ",
+            $error,
+            "\nbecause: ",
+            $because,
+            "\nhint: ",
+            $hint,
+            "\ncode=",
+            $code,
+            " fault=",
+            $fault,
+            " retry=yes"
+        );
+        let fields = concat!(
+            "\nSYSLOG_FACILITY=3\nSYSLOG_IDENTIFIER=pinnace\nPINNACE_EVENT=run\nPINNACE_OUTCOME=failed\nPINNACE_CODE=",
+            $code,
+            "\nPINNACE_EXIT=",
+            $exit,
+            "\nPINNACE_FAULT=",
+            $fault,
+            "\nPINNACE_RETRY=true\nPINNACE_ERROR=",
+            $error,
+            "\nPINNACE_BECAUSE=",
+            $because,
+            "\nPINNACE_HINT=",
+            $hint,
+            "\n"
+        );
+        let (length, failed) = ((lines.len() as u64).to_le_bytes(), Kind::Failed);
+        let entry: [&[u8]; 8] = [
+            b"MESSAGE_ID=",
+            failed.message_id().as_bytes(),
+            b"\nPRIORITY=",
+            failed.priority().as_bytes(),
+            b"\nMESSAGE\n",
+            &length,
+            lines.as_bytes(),
+            fields.as_bytes(),
+        ];
+        say_and_exit(1, line.as_bytes(), &entry, $exit)
     }};
 }
 
@@ -213,10 +260,26 @@ pub(crate) fn stdin() -> std::mem::ManuallyDrop<std::fs::File> {
     std::mem::ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(0) })
 }
 
-/// Whether a descriptor is a terminal.
-pub(crate) fn is_terminal(descriptor: c_int) -> bool {
-    // SAFETY: isatty only asks.
-    unsafe { libc::isatty(descriptor) == 1 }
+/// Where a descriptor leads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leads {
+    ToTerminal,
+    ToSocket,
+    Elsewhere,
+}
+
+/// Where a descriptor leads; most lead to a file or a pipe, and cost one call.
+pub(crate) fn leads(descriptor: c_int) -> Leads {
+    // SAFETY: an all-zero stat is valid, and the kernel fills the local; isatty only asks.
+    unsafe {
+        let mut about: libc::stat = std::mem::zeroed();
+        let mode = if libc::fstat(descriptor, &raw mut about) == 0 { about.st_mode & libc::S_IFMT } else { 0 };
+        match mode {
+            libc::S_IFSOCK => Leads::ToSocket,
+            libc::S_IFCHR if libc::isatty(descriptor) == 1 => Leads::ToTerminal,
+            _ => Leads::Elsewhere,
+        }
+    }
 }
 
 /// Writes all bytes to standard output (1) or error (2); a full disk or a closed pipe is the caller's to judge.

@@ -16,6 +16,7 @@ pub mod dns;
 pub mod due;
 pub mod formats;
 pub mod host_file;
+pub mod journal;
 pub mod key_files;
 pub mod outbox;
 pub mod refused;

@@ -1,4 +1,4 @@
-//! What is in a package: the program, its units, and a state folder for root alone.
+//! What is in a package: the program, its units, what journalctl explains, and a state folder for root alone.
 
 use object::{Architecture, Object};
 use protocol::site::{Kind, Site};
@@ -91,6 +91,7 @@ impl Contents {
             unit("pinnace-rescue.service", include_str!("../../../packaging/pinnace-rescue.service")),
             unit("pinnace.service", include_str!("../../../packaging/pinnace.service")),
             unit("pinnace.timer", include_str!("../../../packaging/pinnace.timer")),
+            file("/usr/lib/systemd/catalog/pinnace.catalog", 0o644, include_bytes!("../../../packaging/pinnace.catalog").to_vec()),
             // Enabled by being there: no scriptlet, and the same in an image that was never booted.
             Entry { path: format!("{UNITS}/timers.target.wants/pinnace.timer"), mode: 0o777, what: What::Link("../pinnace.timer") },
             Entry { path: state_dir.clone(), mode: 0o700, what: What::Folder },

@@ -3,7 +3,7 @@
 use super::systems::System;
 use std::{
     fs,
-    net::{TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     thread,
@@ -123,6 +123,8 @@ const LAB_TARGET: &str = "[Unit]\nRequires=basic.target\nAfter=basic.target\nWan
 /// What guests need beside themselves: the control plane, at an address that is not the loopback's, and packages of a client for it.
 pub(crate) struct Ground {
     pub(crate) rig: Rig,
+    /// This machine's, that guests see.
+    pub(crate) address: IpAddr,
 }
 
 impl Ground {
@@ -142,7 +144,7 @@ impl Ground {
         let stamp = |command: &mut Command| check(command.arg("--site").arg(&file).arg("--binary").arg(&programs().client));
         stamp(Command::new(&programs().pinnacectl).arg("stamp").arg("--out").arg(rig.client()));
         mode(&rig.client(), 0o755);
-        let ground = Self { rig };
+        let ground = Self { rig, address };
         for version in versions {
             let mut command = Command::new(&programs().pinnacectl);
             command.args(["package", "--interval", "10", "--version", version, "--out"]).arg(ground.rig.path("packages"));
@@ -161,7 +163,7 @@ impl Ground {
 }
 
 /// Makes a port of the loopback reachable at this machine's own address, as a control plane is; nothing leaves the machine.
-fn relay(port: u16) -> (std::net::IpAddr, u16) {
+fn relay(port: u16) -> (IpAddr, u16) {
     let probe = UdpSocket::bind("0.0.0.0:0").unwrap();
     probe.connect("192.0.2.1:9").expect("a route, so that this machine has an address");
     let address = probe.local_addr().unwrap().ip();

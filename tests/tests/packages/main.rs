@@ -4,6 +4,7 @@
 mod directives;
 mod drop_ins;
 mod guest;
+mod journal;
 mod systems;
 mod units;
 

@@ -22,7 +22,7 @@ cp -p $token token-second
 while [ "$(systemctl show -p ActiveState pinnace.service)" = ActiveState=activating ]; do sleep 0.02; done
 systemctl show -p ActiveState,Result,ExecMainStatus pinnace.service >service
 systemctl show -p ActiveState,Result pinnace.timer >timer
-journalctl --sync
+@JOURNAL@
 journalctl --no-pager -q -o cat >journal
 # Upgrade, removal and purge while the system runs.
 ln -s generations/7-0/pinnace /var/lib/pinnace/current
