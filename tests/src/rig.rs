@@ -2,7 +2,9 @@
 //! client stamped for it.
 
 mod build;
+mod memory;
 mod outcome;
+mod saved;
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,7 +15,9 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 
 pub use build::{Programs, programs};
+pub use memory::memory;
 pub use outcome::{Outcome, finish};
+pub use saved::Saved;
 
 /// What is stamped into the client.
 #[derive(Clone, Debug)]
@@ -59,7 +63,13 @@ impl Rig {
     /// Builds what is not built, makes a trust domain, starts its server, issues an identity to `web-1`, stamps a client.
     #[must_use]
     pub fn new(site: &Site) -> Self {
-        let mut rig = Self::unserved();
+        Self::new_in(&std::env::temp_dir(), site)
+    }
+
+    /// The same below a folder.
+    #[must_use]
+    pub fn new_in(parent: &Path, site: &Site) -> Self {
+        let mut rig = Self::unserved_in(parent);
         rig.start_server();
         rig.stamp(site);
         rig
@@ -68,7 +78,13 @@ impl Rig {
     /// The same without a server and without a client: a trust domain, and a host with an identity.
     #[must_use]
     pub fn unserved() -> Self {
-        let folder = tempfile::Builder::new().prefix("rig-").tempdir().expect("a temporary folder");
+        Self::unserved_in(&std::env::temp_dir())
+    }
+
+    /// The same below a folder.
+    #[must_use]
+    pub fn unserved_in(parent: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("rig-").tempdir_in(parent).expect("a temporary folder");
         let rig = Self::in_folder(folder);
         for name in ["state", "run", "bin"] {
             std::fs::create_dir(rig.path(name)).expect("a fresh folder");
@@ -83,7 +99,7 @@ impl Rig {
     pub fn copied(&self) -> Self {
         let folder = tempfile::Builder::new().prefix("rig-").tempdir().expect("a temporary folder");
         for name in ["domain", "state", "run", "bin"] {
-            copy(&self.path(name), &folder.path().join(name));
+            saved::copy(&self.path(name), &folder.path().join(name));
         }
         Self::in_folder(folder)
     }
@@ -269,20 +285,6 @@ impl Drop for Rig {
 /// Every host gets `db`.
 const POLICY: &str =
     "[[credential]]\nname = \"db\"\nkind = \"jwt\"\naudience = [\"https://db.example.org\"]\nlifetime_seconds = 3600\nhosts = [\"*\"]\n";
-
-/// Copies a folder with the modes of everything in it.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir(to).expect("a fresh folder");
-    for entry in std::fs::read_dir(from).expect("the rig's folder").flatten() {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("the rig's folder");
-        }
-    }
-    mode(to, std::fs::metadata(from).expect("the rig's folder").permissions().mode());
-}
 
 /// Sets a file's mode.
 pub fn mode(path: &Path, bits: u32) {

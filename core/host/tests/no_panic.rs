@@ -27,7 +27,7 @@ const TOKEN: &str = r#"{"version":1,"credential":"db","kind":"jwt","subject":"sp
 const TEXTS: [&str; 16] = [
     r#"{"candidate":"7-abababababababababababababababababababababababababababababababab","runs":6,"seconds":60,"started_at":1,"run":3,"tries_left":2,"clean":1,"bad":9,"good":0,"rehearsed":false}"#,
     r#"{"name":"0123456789abcdef","newest":2,"dropped":0,"events":[{"number":2,"at":1,"code":"ok","outcome":"delivered","elapsed_ms":1,"attempts":1,"generation":0,"verdict":"trial.unfit"}]}"#,
-    r#"{"version":1,"outbox":"0123456789abcdef","now":1,"dropped":0,"facts":{"os":"rhel7"},"events":[{"number":1,"at":1,"code":"ok","outcome":"x","elapsed_ms":1,"attempts":1,"generation":0,"crossovers":[{"release":"abababababababababababababababababababababababababababababababab","run":1,"crossover":0,"pair":"void","code":"ok"}]}]}"#,
+    r#"{"version":1,"outbox":"0123456789abcdef","now":1,"dropped":0,"facts":{"os":"rhel7"},"events":[{"number":1,"at":1,"code":"ok","outcome":"x","elapsed_ms":1,"phases":{"tls_ms":1},"attempts":1,"generation":0,"crossovers":[{"release":"abababababababababababababababababababababababababababababababab","run":1,"crossover":0,"pair":"void","code":"ok"}]}]}"#,
     r#"{"version":1,"target":"pinnace/8/pinnace-x86_64","trial":{"runs":6,"seconds":600},"pulled":["abababababababababababababababababababababababababababababababab"]}"#,
     r#"{"version":1,"code":"policy.denied","error":"e","because":"b","hint":"\u00e9\ud83d\ude00"}"#,
     r#"{"version":1,"time":1,"nonce":"0123456789abcdef","key":"00","signature":"00"}"#,

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tests::rig::{Outcome, finish};
+use tests::rig::{Outcome, Saved, finish};
 
 /// More calls than any of these runs makes.
 const CALLS_MAX: usize = 2_000;
@@ -29,26 +29,6 @@ fn binary(lied: &Lied, deadline_seconds: u32) -> Vec<u8> {
     let made = fs::read(lied.ground.rig.client()).unwrap();
     fs::write(lied.ground.rig.client(), kept).unwrap();
     made
-}
-
-/// The state directory, with all that is in it.
-struct Saved(tempfile::TempDir);
-
-impl Saved {
-    fn of(state: &Path) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        copied(state, &folder.path().join("state"));
-        Self(folder)
-    }
-
-    fn put_back(&self, state: &Path) {
-        fs::remove_dir_all(state).unwrap();
-        copied(&self.0.path().join("state"), state);
-    }
-}
-
-fn copied(from: &Path, to: &Path) {
-    tests::rig::check(Command::new("cp").arg("-a").arg(from).arg(to));
 }
 
 /// The calls from the first that has to do with releases to the last: what comes before is tried elsewhere.

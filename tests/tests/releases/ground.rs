@@ -1,6 +1,11 @@
 //! A host, its `pinnaced`, and release engineers with their keys.
 
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 use tests::rig::{Rig, Site, check, programs};
 
 const PASSPHRASE: &str = "correct horse";
@@ -26,6 +31,11 @@ impl Ground {
     /// As [`Ground::new`], with one of the control plane's settings another.
     pub(crate) fn new_with(setting: &str, value: &str) -> Self {
         Self::of((setting, value)).begun()
+    }
+
+    /// As [`Ground::new_with`], below a folder.
+    pub(crate) fn new_in(parent: &Path, setting: &str, value: &str) -> Self {
+        Self { rig: Rig::unserved_in(parent) }.set((setting, value)).begun()
     }
 
     fn begun(self) -> Self {
@@ -56,8 +66,12 @@ impl Ground {
         Self::of(("", ""))
     }
 
-    fn of((setting, value): (&str, &str)) -> Self {
-        let ground = Self { rig: Rig::unserved() };
+    fn of(setting: (&str, &str)) -> Self {
+        Self { rig: Rig::unserved() }.set(setting)
+    }
+
+    fn set(self, (setting, value): (&str, &str)) -> Self {
+        let ground = self;
         let settings = ground.rig.path("domain/pinnaced.toml");
         let text = fs::read_to_string(&settings).unwrap().replace("reload_seconds = 2", "reload_seconds = 1");
         let usual =

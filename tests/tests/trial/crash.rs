@@ -1,45 +1,53 @@
-//! Death at every system call of a run under a trial: the next run delivers, and the trial's record is one of the legal ones.
+//! Death at every system call of a run under a trial: the host is in a state that the table in ARCHITECTURE.md has, and the next run
+//! delivers.
 
 use super::ground::Ground;
-use std::{fs, process::Command};
-use tests::rig::finish;
+use std::{collections::BTreeMap, path::Path};
+use tests::{
+    between_runs::{Row, row},
+    deaths,
+    rig::memory,
+};
 
-/// Calls between two deaths that are tried; all of them are, over the rounds.
-const STRIDE: usize = 7;
+/// A release that is unfit with the next bad pair.
+const ALMOST_UNFIT: i64 = 8;
+
+/// Kills runs from a trial's record on, and looks; the rows that they left must be these.
+fn expect(how: &str, candidate_first: bool, bad: i64, rows: &[Row]) {
+    let ground = Ground::new_in(&memory(), how);
+    ground.run();
+    ground.rig.forget();
+    ground.begin_with(candidate_first, bad);
+    let candidate = format!("7-{}", ground.release);
+    let mut seen = BTreeMap::new();
+    let deaths = deaths::at_every_call(&ground.rig, Path::new(env!("CARGO_BIN_EXE_weird-host")), &[], |at| {
+        let state = ground.rig.path("state");
+        *seen.entry(row(&state, &candidate)).or_insert(0) += 1;
+        let delivered = ground.rig.delivered();
+        assert!(delivered.starts_with("ey") && delivered.split('.').count() == 3, "{at}: {delivered:?}");
+        ground.run();
+        row(&state, &candidate);
+    });
+    println!("{how}: killed at {deaths} calls, which left {seen:?}");
+    assert!(deaths > 60 && seen.keys().copied().eq(rows.iter().copied()), "{how}: {deaths} deaths left {seen:?}");
+}
 
 #[test]
-fn death_at_any_call_of_a_run_under_trial_costs_no_credential() {
-    for how in ["good", "crash-at-start"] {
-        let ground = Ground::new(how);
-        let calls = calls(&ground);
-        assert!(calls > 60, "a run under trial has {calls} calls");
-        for number in (1..=calls).step_by(STRIDE) {
-            ground.begin();
-            ground.rig.forget();
-            let mut killed = Command::new(env!("CARGO_BIN_EXE_weird-host"));
-            let _ = finish(killed.args(["--kill-at", &number.to_string(), "--"]).arg(ground.rig.client()));
-            assert!(is_legal(&ground), "{how}: killed before call {number}: {:?}", ground.trial());
-            ground.run();
-            assert!(is_legal(&ground), "{how}: after call {number}: {:?}", ground.trial());
-        }
-    }
+fn death_at_any_call_of_a_clean_run_costs_no_credential() {
+    expect("good", true, 0, &[Row::UnderWay]);
 }
 
-/// No trial, or one whose run is counted and whose tries are left or given back; and nothing else that was not there before.
-fn is_legal(ground: &Ground) -> bool {
-    let trial = ground.trial().is_some() || ground.is_denied();
-    let tries = ground.number("tries_left");
-    trial && (-1..=3).contains(&tries) && ground.current().is_none()
+#[test]
+fn death_at_any_call_of_a_run_that_needs_no_candidate_costs_no_credential() {
+    expect("good", false, 0, &[Row::UnderWay]);
 }
 
-/// How many calls the supervisor makes in a run in which the candidate goes first.
-fn calls(ground: &Ground) -> usize {
-    while !ground.goes_first(ground.number("run") + 1) {
-        ground.run();
-    }
-    let file = ground.rig.path("trace");
-    let mut traced = Command::new(env!("CARGO_BIN_EXE_weird-host"));
-    traced.arg("--trace").arg(&file).arg("--").arg(ground.rig.client());
-    ground.run_with(&mut traced);
-    fs::read_to_string(file).unwrap().lines().count()
+#[test]
+fn death_at_any_call_of_a_bad_pair_and_its_repeats_costs_no_credential() {
+    expect("crash-at-start", true, 0, &[Row::UnderWay]);
+}
+
+#[test]
+fn death_at_any_call_of_a_verdict_costs_no_credential() {
+    expect("crash-at-start", true, ALMOST_UNFIT, &[Row::NoTrial, Row::UnderWay, Row::Judged]);
 }

@@ -1,7 +1,12 @@
 //! A host with a release on trial.
 
 use protocol::{crc32, hex_encode, json, trial::candidate_goes_first};
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 use tests::rig::{Outcome, Rig, Site, check, finish, programs};
 
 /// Runs after which a trial with eight wanted runs must have come to something.
@@ -17,7 +22,12 @@ pub(crate) struct Ground {
 impl Ground {
     /// With a candidate that goes wrong as it is told; `good` goes on as the client. The deadline is two seconds.
     pub(crate) fn new(how: &str) -> Self {
-        let rig = Rig::new(&Site { deadline_seconds: 2, ..Site::default() });
+        Self::new_in(&std::env::temp_dir(), how)
+    }
+
+    /// The same below a folder.
+    pub(crate) fn new_in(parent: &Path, how: &str) -> Self {
+        let rig = Rig::new_in(parent, &Site { deadline_seconds: 2, ..Site::default() });
         let mut ground = Self { rig, release: String::new() };
         ground.put_on_trial(how);
         ground
@@ -32,13 +42,18 @@ impl Ground {
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("pinnace"), bytes).unwrap();
         fs::set_permissions(folder.join("pinnace"), fs::Permissions::from_mode(0o755)).unwrap();
-        self.begin();
+        self.put(0, 0);
     }
 
-    /// Begins the trial anew.
-    pub(crate) fn begin(&self) {
+    /// Begins the trial anew, where the next run has that side go first, with so many bad pairs before it.
+    pub(crate) fn begin_with(&self, candidate_first: bool, bad: i64) {
+        let run = (0..).find(|run| self.goes_first(run + 1) == candidate_first).unwrap();
+        self.put(run, bad);
+    }
+
+    fn put(&self, run: i64, bad: i64) {
         let trial = format!(
-            "{{\"candidate\":\"7-{}\",\"runs\":8,\"seconds\":0,\"started_at\":0,\"run\":0,\"tries_left\":3,\"clean\":0,\"bad\":0,\"good\":0,\
+            "{{\"candidate\":\"7-{}\",\"runs\":8,\"seconds\":0,\"started_at\":0,\"run\":{run},\"tries_left\":3,\"clean\":0,\"bad\":{bad},\"good\":0,\
              \"rehearsed\":false}}",
             self.release
         );

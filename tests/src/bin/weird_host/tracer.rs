@@ -1,6 +1,6 @@
 //! The loop: every stop of every process of the command, and what is answered.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use libc::{c_int, pid_t};
@@ -27,19 +27,25 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
     system::wait()?;
     system::follow(first)?;
     system::resume(first, 0);
-    let mut host = Host { options, inside: HashMap::new(), calls: 0, executed: false, trace: String::new() };
+    let mut host = Host { options, inside: HashMap::new(), alive: HashSet::new(), calls: 0, executed: false, trace: String::new() };
     let status = loop {
         let (pid, status) = system::wait()?;
         if libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
             host.left(pid);
+            host.alive.remove(&pid);
             if pid == first {
                 break status;
             }
             continue;
         }
+        host.alive.insert(pid);
         let signal = host.stopped(pid, status);
         system::resume(pid, signal);
     };
+    host.end_the_rest();
+    if options.kill_at.is_some_and(|call| call > host.calls) {
+        eprintln!("weird-host: it made only {} calls", host.calls);
+    }
     if let Some(path) = &options.trace {
         std::fs::write(path, &host.trace).map_err(|error| format!("{}: {error}", path.display()))?;
     }
@@ -50,6 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
 struct Host<'a> {
     options: &'a Options,
     inside: HashMap<pid_t, Call>,
+    alive: HashSet<pid_t>,
     calls: u64,
     executed: bool,
     trace: String,
@@ -108,6 +115,17 @@ impl Host<'_> {
             result = self.rewrite(pid, &call, result);
         }
         self.record(pid, &call, &result.to_string());
+    }
+
+    /// What the command left running ends with it, before anybody looks at what it left behind.
+    fn end_the_rest(&mut self) {
+        self.alive.iter().for_each(|pid| system::kill(*pid));
+        while let Ok((pid, status)) = system::wait() {
+            // One that was started meanwhile.
+            if libc::WIFSTOPPED(status) {
+                system::kill(pid);
+            }
+        }
     }
 
     /// A process that died inside a call leaves it unfinished in the trace.
