@@ -10,6 +10,7 @@ mod fleet;
 mod keys;
 mod operators;
 mod peer;
+mod quickstart;
 mod real;
 mod renewal;
 mod verifier;
