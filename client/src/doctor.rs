@@ -21,6 +21,7 @@ use protocol::{
     membership::Whoami,
     reason::Reason,
     site::{Endpoint, Kind, Site},
+    time::{off, rfc3339},
 };
 use std::{
     fmt::Write,
@@ -67,7 +68,7 @@ fn examine(typed: &Typed) -> Vec<Check> {
         }
     }
     unit(&mut checks);
-    note(&mut checks, "clock", "this host's clock", Ok(format!("says {}; last measured {} s off", now(), memory.clock_skew)));
+    note(&mut checks, "clock", "this host's clock", Ok(format!("says {}; {} when last measured", rfc3339(now()), off(memory.clock_skew))));
     if let Some(identity) = identity {
         for endpoint in &site.endpoints {
             reach(&mut checks, &site, &identity, endpoint, &memory);
@@ -115,7 +116,7 @@ fn reach(checks: &mut Vec<Check>, site: &Site, identity: &Identity, endpoint: &E
     };
     let Some((stream, _)) = connected else { return };
     let session = Session::open(stream, endpoint, site, Some(identity), until);
-    let session = keep(checks, "tls", &about, session, |session| format!("TLS 1.3, certificate and name hold; clock {} s off", session.skew));
+    let session = keep(checks, "tls", &about, session, |session| format!("TLS 1.3, certificate and name hold; clock {}", off(session.skew)));
     let Some(mut session) = session else { return };
     let answer = keep(checks, "http", &about, session.get("/v1/whoami"), |_| "the control plane answers".to_owned());
     let Some(known) = answer.map(|body| whoami::parse(&body).map(|(_, known)| known)) else { return };

@@ -10,7 +10,7 @@ use protocol::{
     json::{Quoted, Value, object},
     reason::Reason,
     site::{Format, Site},
-    time::rfc3339,
+    time::{rfc3339, span},
 };
 use std::fmt::Write;
 
@@ -92,16 +92,39 @@ pub(crate) fn status(typed: &Typed, json: bool) -> u8 {
     }
     let (memory, identity) = (state.memory(), state.identity().and_then(|pem| Identity::parse(&pem)).ok());
     let id = identity.as_ref().map_or("without identity", |identity| &identity.id);
-    let ago = |at: i64| if at == 0 { "never".to_owned() } else { format!("{} s ago", now().saturating_sub(at)) };
     let mut text = format!("site {}, host {id}\n{}\n", site.name, Standing::of(&mut state, &memory).line());
     let _ = writeln!(text, "{}", identity_line(identity.as_ref(), &state));
-    let _ = writeln!(text, "last run {} ({}), last success {}", ago(memory.last_run_at), memory.last_code, ago(memory.last_success_at));
+    let code = if memory.last_code.is_empty() { String::new() } else { format!(" ({})", memory.last_code) };
+    let _ = writeln!(text, "last run {}{code}, last success {}", ago(memory.last_run_at, now()), ago(memory.last_success_at, now()));
     for credential in event.get("credentials").and_then(Value::as_array).unwrap_or_default() {
-        let number = |key| credential.get(key).and_then(Value::as_i64).map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
+        let number = |key| credential.get(key).and_then(Value::as_i64);
         let name = credential.get("name").and_then(Value::as_str).unwrap_or_default();
-        let _ = writeln!(text, "credential {name}: ends in {}, next fetch in {}", number("expires_in"), number("next_fetch_in"));
+        let _ = writeln!(
+            text,
+            "credential {name}: {}",
+            life_line(credential.get("held") == Some(&true.into()), number("expires_in"), number("next_fetch_in").unwrap_or(0))
+        );
     }
     log::print(&text)
+}
+
+/// When something was, by this host's clock, which may have been set back since.
+fn ago(at: i64, now: i64) -> String {
+    match now.saturating_sub(at) {
+        _ if at == 0 => "never".into(),
+        age @ 0.. => format!("{}, {} ago", rfc3339(at), span(age)),
+        _ => rfc3339(at),
+    }
+}
+
+fn life_line(held: bool, ends_in: Option<i64>, next_fetch_in: i64) -> String {
+    let life = match ends_in {
+        None if held => "held, until when this host's clock cannot tell, for it was set back".into(),
+        None => "none is held".into(),
+        Some(left @ 1..) => format!("ends in {}", span(left)),
+        Some(left) => format!("ended {} ago", span(left.saturating_neg())),
+    };
+    if next_fetch_in > 0 { format!("{life}, next fetch in {}", span(next_fetch_in)) } else { format!("{life}, to be fetched by the next run") }
 }
 
 /// What `status` tells, for programs.

@@ -11,7 +11,7 @@ use crate::{
     state::State,
     sys::start,
 };
-use protocol::time::rfc3339;
+use protocol::time::{off, rfc3339};
 use protocol::{
     json::{self, Value},
     membership::Whoami,
@@ -54,7 +54,7 @@ pub(crate) fn parse(body: &[u8]) -> Result<(Value, Whoami), Failure> {
 fn as_text(answer: &Whoami) -> String {
     let mut text = format!("{} is {}\n", printable(&answer.subject), printable(&answer.status));
     let _ = writeln!(text, "certificate ends {}", rfc3339(answer.certificate_expires_at));
-    let _ = writeln!(text, "the control plane says {}; this host is {} s off", rfc3339(answer.time), now().saturating_sub(answer.time));
+    let _ = writeln!(text, "the control plane says {}; this host's clock is {}", rfc3339(answer.time), off(now().saturating_sub(answer.time)));
     for (name, value) in &answer.labels {
         let _ = writeln!(text, "label {} = {}", printable(name), printable(value));
     }

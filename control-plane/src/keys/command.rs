@@ -9,6 +9,7 @@ use crate::{
     files, reload, serve,
 };
 use clap::Subcommand;
+use protocol::time::rfc3339;
 use service::keys::{Algorithm, Changed, Keys, Use};
 use std::{
     fs,
@@ -138,11 +139,11 @@ fn failure(not_done: NotDone) -> Failure {
 }
 
 fn as_table(keys: &Keys) -> String {
-    let mut lines = vec![format!("{:<16}  {:<6}  {:<9}  {:<8}  {:<10}  place", "id", "use", "algorithm", "state", "since")];
+    let mut lines = vec![format!("{:<16}  {:<6}  {:<9}  {:<8}  {:<20}  place", "id", "use", "algorithm", "state", "since")];
     for (id, key) in keys {
         let since = key.ended_at.or(key.retired_at).or(key.activated_at).unwrap_or(key.prepared_at);
         let (purpose, algorithm, state) = (key.purpose.name(), key.algorithm.name(), key.state.name());
-        lines.push(format!("{id:<16}  {purpose:<6}  {algorithm:<9}  {state:<8}  {since:<10}  {}", key.place));
+        lines.push(format!("{id:<16}  {purpose:<6}  {algorithm:<9}  {state:<8}  {:<20}  {}", rfc3339(since), key.place));
         if key.purpose == Use::Online {
             lines.push(format!("{:18}for pinnacectl release --online-key {}", "", key.public));
         }

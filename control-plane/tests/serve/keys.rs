@@ -32,6 +32,7 @@ fn refused(domain: &Domain, arguments: &[&str], because: &str) {
 
 /// The identifier of the only key of this use and algorithm in this state.
 pub(crate) fn key_of(domain: &Domain, purpose: &str, algorithm: &str, state: &str) -> String {
+    assert!(order(domain, &["list"]).lines().any(|line| line.contains("active    20") && line.contains("Z  ")), "times are dates");
     let keys = json::parse(order(domain, &["list", "--json"]).as_bytes()).unwrap();
     let is = |key: &Value, name: &str, text: &str| key.get(name).and_then(Value::as_str) == Some(text);
     let fits = |key: &Value| is(key, "use", purpose) && is(key, "algorithm", algorithm) && is(key, "state", state);

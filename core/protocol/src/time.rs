@@ -72,6 +72,28 @@ pub fn rfc3339(unix: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
+/// A span as a person says it, in the largest unit of which there are at least two.
+#[must_use]
+pub fn span(seconds: i64) -> String {
+    match seconds.unsigned_abs() {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        172_800..63_072_000 => format!("{} d", seconds / 86_400),
+        _ => format!("{} years", seconds / 31_536_000),
+    }
+}
+
+/// A clock that is so many seconds past the right time.
+#[must_use]
+pub fn off(seconds: i64) -> String {
+    match seconds {
+        0 => "0 s off".into(),
+        1.. => format!("{} ahead", span(seconds)),
+        _ => format!("{} behind", span(seconds.saturating_neg())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +115,25 @@ mod tests {
         ] {
             assert_eq!(rfc3339(unix), text);
         }
+    }
+
+    #[test]
+    fn spans_are_in_units_that_a_person_takes_in() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (119, "119 s"),
+            (-30, "-30 s"),
+            (120, "2 min"),
+            (7_199, "119 min"),
+            (7_200, "2 h"),
+            (172_800, "2 d"),
+            (63_071_999, "729 d"),
+            (63_072_000, "2 years"),
+            (i64::MIN, "-292471208677 years"),
+        ] {
+            assert_eq!(span(seconds), text);
+        }
+        let clocks = [0, 40, -238_000_000, i64::MIN].map(off);
+        assert_eq!(clocks, ["0 s off", "40 s ahead", "7 years behind", "292471208677 years behind"]);
     }
 }

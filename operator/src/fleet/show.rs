@@ -1,6 +1,7 @@
 //! Answers about the fleet as a person reads them.
 
 use crate::{failure::harmless, print};
+use protocol::time::span;
 use serde_json::Value;
 use std::fmt::Write;
 use time::OffsetDateTime;
@@ -40,9 +41,9 @@ pub(super) fn status(status: &Value) -> String {
         let list = if count > 0 { format!("   pinnacectl fleet hosts {}", print::text(group, "filter")) } else { String::new() };
         let _ = writeln!(text, "  {:<12}{count:>8}{list}", print::text(group, "word"));
     }
-    for (title, member) in [("failing with", "codes"), ("generations", "generations"), ("clocks", "clocks")] {
+    for (title, member, between) in [("failing with", "codes", " "), ("generations", "generations", " on "), ("clocks off by", "clocks", " ")] {
         let groups: Vec<String> =
-            print::items(status, member).take(SHOWN).map(|group| format!("{} {}", print::text(group, "word"), group["hosts"])).collect();
+            print::items(status, member).take(SHOWN).map(|group| format!("{}{between}{}", print::text(group, "word"), group["hosts"])).collect();
         if !groups.is_empty() {
             let more = print::items(status, member).count().saturating_sub(SHOWN);
             let more = if more > 0 { format!(", and {more} more") } else { String::new() };
@@ -247,16 +248,6 @@ pub(super) fn series_rows(answer: &Value) -> Rows {
 fn percent(share: &Value) -> String {
     let share = share.as_f64().unwrap_or(0.0) * 100.0;
     if share > 0.0 && share < 1.0 { format!("{share:.2} %") } else { format!("{share:.1} %") }
-}
-
-/// Seconds as a person says them.
-fn span(seconds: i64) -> String {
-    match seconds {
-        ..=119 => format!("{seconds} s"),
-        120..=7_199 => format!("{} min", seconds / 60),
-        7_200..=172_799 => format!("{} h", seconds / 3_600),
-        _ => format!("{} d", seconds / 86_400),
-    }
 }
 
 /// The time of day here and now, for a drawing.
