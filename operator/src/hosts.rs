@@ -125,7 +125,7 @@ fn weird(ask: &Ask, limit: usize) -> Result<(), Failure> {
     ask.show(&told, |told| {
         let row = |host: &Value| {
             let facts = print::items(host, "facts").map(|fact| format!("{} ({})", print::text(fact, "fact"), fact["hosts"]));
-            let bits = format!("{:.1}", host["bits"].as_f64().unwrap_or(0.0));
+            let bits = format!("{:.1}", host["bits"].as_f64().unwrap_or(0.0).abs());
             vec![print::text(host, "name"), bits, print::text(host, "stratum"), facts.collect::<Vec<_>>().join(", ")]
         };
         print::table(&["NAME", "BITS", "STRATUM", "RAREST FACTS (HOSTS)"], print::items(told, "hosts").map(row).collect());

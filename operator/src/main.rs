@@ -175,6 +175,7 @@ enum HostCommand {
 }
 
 fn main() -> ExitCode {
+    end_with_the_reader();
     let typed = match Typed::try_parse() {
         Ok(typed) => typed,
         Err(other) if !other.use_stderr() => {
@@ -185,6 +186,18 @@ fn main() -> ExitCode {
     };
     run(&typed.ask, typed.command).unwrap_or_else(Failure::report)
 }
+
+/// Who reads the answer may have seen enough of it, such as `head`: then this ends as what a closed pipe ends does, without a word.
+fn end_with_the_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| match panic.payload_as_str() {
+        Some(words) if words.starts_with("failed printing to stdout: Broken pipe") => std::process::exit(CLOSED_PIPE),
+        _ => usual(panic),
+    }));
+}
+
+/// What a shell says of a program that SIGPIPE ended.
+const CLOSED_PIPE: i32 = 141;
 
 fn misused(wrong: &clap::Error) -> Failure {
     let text = wrong.to_string();
@@ -221,8 +234,9 @@ fn run(ask: &Ask, command: Command) -> Result<ExitCode, Failure> {
         Command::Status => operators::status(ask),
         Command::Whoami => operators::whoami(ask),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Typed::command(), "pinnacectl", &mut std::io::stdout());
-            print!("{}", fleet::completions::around(shell));
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Typed::command(), "pinnacectl", &mut script);
+            print!("{}{}", String::from_utf8_lossy(&script), fleet::completions::around(shell));
             Ok(())
         }
     };

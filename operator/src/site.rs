@@ -90,7 +90,8 @@ pub(crate) fn check(path: &Path) -> Result<(), Failure> {
 pub(crate) fn read(path: &Path) -> Result<Site, Failure> {
     let error = format!("cannot read site {}", path.display());
     let invalid = |because: String| Failure::new("site.invalid", error.clone(), because, "correct the site file and run pinnacectl site check again");
-    let text = fs::read_to_string(path).map_err(|cause| invalid(cause.to_string()))?;
+    let text = fs::read_to_string(path)
+        .map_err(|cause| invalid(cause.to_string()).hinted("name a site file; pinnaced init leaves one in its folder, to be edited"))?;
     let typed: Typed = toml::from_str(&text).map_err(|cause| invalid(cause.to_string()))?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = |name: &String| fs::read_to_string(folder.join(name)).map_err(|cause| invalid(format!("{name}: {cause}")));

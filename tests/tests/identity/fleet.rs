@@ -27,10 +27,14 @@ fn the_host_and_the_fleets_picture_say_the_same_words() {
     let rig = Rig::simple();
     let status = || rig.run(&["status", "--json"]).last_event;
     assert_eq!(status()["state"], "missing", "before the first run");
+    let first = rig.run(&["status"]).stdout;
+    assert!(first.contains("\nlast run never, last success never\ncredential db: none is held, to be fetched by the next run\n"), "{first}");
     rig.run(&[]).expect_delivered();
     eventually("it is in the picture", || state(&rig) == "healthy");
     assert_eq!((&status()["state"], &status()["generation"]), (&"healthy".into(), &0.into()));
     assert!(rig.run(&["status"]).stdout.contains("\nhealthy, generation 0\n"), "{:?}", rig.run(&["status"]));
+    let held = rig.run(&["status"]).stdout;
+    assert!(held.contains("credential db: ends in ") && held.contains(" min, next fetch in "), "{held}");
 
     std::fs::remove_dir_all(rig.path("run")).expect("it is there");
     rig.forget();
@@ -38,6 +42,9 @@ fn the_host_and_the_fleets_picture_say_the_same_words() {
     eventually("it fails in the picture too", || state(&rig) == "failing");
     assert_eq!((&status()["state"], &status()["last_code"]), (&"failing".into(), &"delivery.directory-missing".into()));
     let doctor = rig.run(&["doctor"]).stdout;
+    let status = rig.run(&["status"]).stdout;
+    assert!(status.contains(" s ago (delivery.directory-missing), last success 20"), "{status}");
+    assert!(doctor.contains("this host's clock: says 20") && doctor.contains("Z; 0 s off when last measured"), "{doctor}");
     assert!(doctor.contains("failing, generation 0") && doctor.contains("last run: delivery.directory-missing"), "{doctor}");
 
     let host = rig.operated(&["fleet", "host", "web-1"]);
@@ -49,6 +56,11 @@ fn the_host_and_the_fleets_picture_say_the_same_words() {
     let told = rig.operated(&["fleet", "status"]);
     assert!(told.contains("1 hosts; 1 of 1 heard of lately fail (100.0 %)"), "{told}");
     assert!(told.contains("pinnacectl fleet hosts state=failing") && told.contains("the first host fails at"), "{told}");
+    assert!(told.contains("\ngenerations: 0 on 1\nclocks off by: none 1\n"), "{told}");
+    let weird = rig.operated(&["hosts", "weird"]);
+    assert!(weird.contains("\nweb-1  0.0   os="), "{weird}");
+    let unasked = rig.operate(&["rollout", "explain"]);
+    assert!(String::from_utf8_lossy(&unasked.stderr).contains("because: there was no rollout yet"), "{unasked:?}");
     let csv = rig.operated(&["-o", "csv", "fleet", "hosts", "code=delivery.*", "state=failing"]);
     assert!(csv.starts_with("name,state,code,") && csv.contains("\r\nweb-1,failing,delivery.directory-missing,0,"), "{csv}");
     let drawn = rig.operated(&["fleet", "watch", "--times", "2", "--every", "1s"]);
@@ -62,6 +74,15 @@ fn the_host_and_the_fleets_picture_say_the_same_words() {
     assert!(!wrong.status.success() && words.contains("because: \"stat\" is no key\n  stat=failing\n  ^\n"), "{words}");
     assert!(words.contains("hint: did you mean state?") && words.contains("code=filter.invalid"), "{words}");
     assert!(!rig.operate(&["-o", "csv", "whoami"]).status.success());
+}
+
+#[test]
+fn a_reader_of_the_command_line_that_has_seen_enough_is_no_failure() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(&tests::rig::programs().pinnacectl);
+    let output = command.args(["completions", "bash"]).stdout(writer).output().expect("pinnacectl runs");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(141), ""));
 }
 
 #[test]

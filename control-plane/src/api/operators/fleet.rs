@@ -49,7 +49,9 @@ pub(super) async fn host(desk: Desk, asked: AskHost) -> Answer<HostHistory> {
 /// Runs over time.
 pub(super) async fn series(desk: Desk, asked: AskSeries) -> Answer<Series> {
     let slice = Slice::of(&parse(&asked.filter)?);
-    let slice = slice.map_err(|because| refuse(StatusCode::BAD_REQUEST, "filter.history", &because, "ask fleet/hosts for the hosts as they are"))?;
+    let slice = slice.map_err(|because| {
+        refuse(StatusCode::BAD_REQUEST, "filter.history", &because, "pinnacectl fleet hosts and why take any filter, of the hosts as they are")
+    })?;
     if !(60..=SINCE_SECONDS_MAX).contains(&asked.since_seconds) || asked.step_seconds < 1 {
         return Err(invalid("since_seconds is a minute to a year, step_seconds at least 1"));
     }

@@ -194,6 +194,9 @@ fn evidence(breach: &Breach) -> EvidenceView {
 /// A plan and its chain, as they are stored.
 pub(super) async fn explain(desk: Desk, asked: ExplainRollout) -> Answer<RolloutExplained> {
     let rollout = asked.rollout.unwrap_or_else(|| aside(|| driver::current(&desk.plane)).head.rollout);
+    if rollout == 0 {
+        return Err(no("there was no rollout yet", "start one: pinnacectl rollout start GENERATION"));
+    }
     let registry = &desk.plane.registry;
     let unreadable = |because: serde_json::Error| invalid(&because.to_string());
     let plan = registry
