@@ -239,7 +239,7 @@ impl fmt::Display for Key {
 /// A value as it can be typed: in quotation marks where it would else be taken for something different.
 #[must_use]
 pub fn quoted(value: &str) -> String {
-    if !value.is_empty() && value.chars().all(parse::is_plain) {
+    if !value.is_empty() && !value.starts_with('=') && value.chars().all(parse::is_plain) {
         return value.into();
     }
     let mut text = String::from("\"");

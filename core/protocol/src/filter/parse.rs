@@ -90,6 +90,9 @@ impl<'a> Reader<'a> {
         let mut values = Vec::new();
         loop {
             let at = self.at;
+            if self.rest.starts_with('=') {
+                return Err(wrong(at, "no value begins with =".into(), "write one =, and a value that begins with it in quotation marks"));
+            }
             let value = if self.rest.starts_with('"') { self.in_marks()? } else { self.take_while(is_plain).to_string() };
             if value.is_empty() {
                 return Err(wrong(at, "there is no value here".into(), "write a value; one with spaces or signs in it stands in quotation marks"));

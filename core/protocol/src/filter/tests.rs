@@ -15,6 +15,7 @@ fn a_filter_means_what_it_says_and_says_it_again() {
     assert_eq!(filter.terms()[12].test, Test::Is(vec![Pattern("kernel=3.10".into())]));
     assert_eq!(filter.to_string(), text.replace("1h", "3600s").replace("3d", "259200s"));
     assert_eq!(parse(&filter.to_string()), filter);
+    assert_eq!(parse("label.sign=\"=\"").to_string(), "label.sign=\"=\"");
     assert_eq!(parse(" \t "), Filter::default());
     let symptoms = filter.only(|key| matches!(key, Key::State | Key::Code));
     assert_eq!(symptoms.to_string(), "code=tls.*,dns.timeout state=silent");
@@ -55,6 +56,8 @@ fn what_is_wrong_is_shown_at_its_character() {
         ("state=silnt", 6, "\"silnt\" is no state", "did you mean silent?"),
         ("os", 2, "followed by no operator", "write os=VALUE"),
         ("os=", 3, "there is no value", "write a value"),
+        ("os==rhel7", 3, "begins with =", "write one ="),
+        ("kernel<4 seen>==3d", 15, "begins with =", "write one ="),
         ("os=a,,b", 5, "there is no value", "write a value"),
         ("since=soon", 6, "\"soon\" is no time", "write 90s"),
         ("since<1h", 5, "since takes =", "since=1h"),
