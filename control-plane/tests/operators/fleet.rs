@@ -3,7 +3,7 @@
 use crate::{
     desk::{Desk, body, refused},
     rig::eventually,
-    told::{Database, event_of, now, report, send},
+    told::{Database, event_of, now, report, send, send_until_taken},
 };
 use protocol::{
     event::{Event, Report},
@@ -20,8 +20,7 @@ fn told(code: &str, facts: &[(&str, &str)]) -> Report {
 }
 
 fn tell(desk: &Desk, host: &str, report: &Report) {
-    let reply = send(&desk.server, &desk.domain.host(host), report);
-    assert_eq!(reply.status, 200, "{host}: {reply:?}");
+    send_until_taken(&desk.server, &desk.domain.host(host), report);
 }
 
 fn ask(desk: &Desk, question: &str, asked: &Value) -> Value {

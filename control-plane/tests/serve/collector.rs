@@ -4,7 +4,7 @@ use crate::{
     go,
     otlp::{attribute, export, find, measured},
     rig::{Domain, Server, eventually},
-    told::{event_of, report, send},
+    told::{event_of, report, send_until_taken},
 };
 use protocol::event::Report;
 use serde_json::Value;
@@ -27,10 +27,10 @@ fn the_opentelemetry_collector_takes_logs_and_metrics_also_after_it_was_away() {
     let facts = vec![("os".to_string(), "rhel7".to_string()), ("kernel".to_string(), "3.10 \"el7\"\\".to_string())];
     let mut told = Report { facts, ..report('a', 1..=2) };
     (told.events[1].code, told.events[1].outcome) = ("http.closed".into(), "failed".into());
-    assert_eq!(send(&server, &host, &told).status, 200);
+    send_until_taken(&server, &host, &told);
     eventually("both runs", || records(&domain).len() == 2);
     drop(collector);
-    assert_eq!(send(&server, &host, &report('a', 3..=3)).status, 200);
+    send_until_taken(&server, &host, &report('a', 3..=3));
     eventually("it is away", || !server.fetch(&format!("http://{}/metrics", server.admin), &[]).body.contains("pinnaced_otlp_failed_total 0\n"));
     let _collector = Collector::start(&domain, port);
     eventually("the run that was told meanwhile", || records(&domain).len() == 3);
@@ -45,7 +45,7 @@ fn the_opentelemetry_collector_takes_logs_and_metrics_also_after_it_was_away() {
     let severities: Vec<_> = records.iter().map(|record| (&record["severityNumber"], &record["severityText"])).collect();
     assert_eq!(severities, [(&9.into(), &"INFO".into()), (&17.into(), &"ERROR".into()), (&9.into(), &"INFO".into())]);
     let evil = "\"}]}],\"x\":[{<b>\\";
-    assert_eq!(send(&server, &domain.host("web-2"), &Report { events: vec![event_of(evil)], ..report('a', 1..=1) }).status, 200);
+    send_until_taken(&server, &domain.host("web-2"), &Report { events: vec![event_of(evil)], ..report('a', 1..=1) });
     eventually("what a host made up", || self::records(&domain).len() == 4);
     let made_up = &self::records(&domain)[3];
     let words = ["code", "outcome", "update", "identity", "verdict", "verdict_on"].map(|name| attribute(made_up, &format!("pinnace.{name}")));

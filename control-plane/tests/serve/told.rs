@@ -10,7 +10,8 @@ use rusqlite::Connection;
 use std::{
     ops::RangeInclusive,
     path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// Seconds since 1970.
@@ -46,6 +47,19 @@ pub(crate) fn event_of(text: &str) -> Event {
 /// A host sends it.
 pub(crate) fn send(server: &Server, host: &Path, report: &Report) -> Reply {
     server.curl(host, "/v1/events", &["-H", "Expect:", "--data-binary", &report.to_json()])
+}
+
+/// A host sends it until it is taken, as hosts do whose report was put off.
+pub(crate) fn send_until_taken(server: &Server, host: &Path, report: &Report) {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        let reply = send(server, host, report);
+        if reply.status == 200 {
+            return;
+        }
+        assert!(reply.status == 503 && Instant::now() < end, "{}: {reply:?}", host.display());
+        thread::sleep(Duration::from_millis(100));
+    }
 }
 
 /// The file that telemetry is kept in.
