@@ -1,7 +1,7 @@
 //! From a request to a page: who asks, what for, and what every answer is guarded with.
 
 use super::{
-    Content, act, asset, live, map,
+    Content, Until, act, asset, live, map,
     page::{self, Asked},
     session::Guest,
     show,
@@ -55,7 +55,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
-    let get = request.method() == Method::GET;
+    let (get, until) = (request.method() == Method::GET, request.extensions().get::<Until>().copied());
     if get && let Some(reply) = asset::answer(&path) {
         return reply;
     }
@@ -73,7 +73,7 @@ where
         return change(plane, request, patience, asked, session).await;
     }
     match path.as_str() {
-        "/live" => watch(plane, &guest, session.filter(|_| guest.session)),
+        "/live" => watch(plane, &guest, session.filter(|_| guest.session), until),
         "/map/data" => map::data(plane, &query),
         "/map/hosts" => map::hosts(plane, &query),
         "/charts/failures" => super::charts::failures(plane, &guest, &query).await,
@@ -151,8 +151,8 @@ where
     }
 }
 
-fn watch(plane: &Arc<ControlPlane>, guest: &Guest, session: Option<String>) -> Response<Content> {
-    let Some(live) = live::watch(plane, guest, session) else {
+fn watch(plane: &Arc<ControlPlane>, guest: &Guest, session: Option<String>, until: Option<Until>) -> Response<Content> {
+    let Some(live) = live::watch(plane, guest, session, until) else {
         let words = ["the page is not kept current", "too many pages are open", "load it anew by hand"];
         return reply::come_again("dashboard.busy", words).map(Content::Left);
     };

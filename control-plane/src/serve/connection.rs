@@ -52,31 +52,34 @@ struct Desk<'a> {
     visitor: &'a Visitor,
     patience: Duration,
     last: Option<&'a Last>,
+    /// When the connection's time is up.
+    until: Instant,
 }
 
 /// Serves one connection to its end.
 pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &Arc<ControlPlane>, configs: &Configs) {
-    let door = guest.door;
+    let (door, until) = (guest.door, Instant::now() + guest.limits.connection());
     let _open = plane.metrics.connection(door.name());
     let config = match door {
         Door::Hosts => &configs.hosts,
         Door::Operators => &configs.operators,
         Door::Public => &configs.public,
         Door::Admin => {
-            let desk = Desk { door, plane, visitor: &Visitor::default(), patience: guest.limits.header(), last: None };
+            let desk = Desk { door, plane, visitor: &Visitor::default(), patience: guest.limits.header(), last: None, until };
             return converse(guest, stream, desk).await;
         }
     };
     let (stream, last) = Farewell::new(stream);
     let Some(stream) = shake_hands(&guest, stream, plane, config).await else { return };
     let visitor = identify(&stream, configs);
-    let desk = Desk { door, plane, visitor: &visitor, patience: guest.limits.header(), last: Some(&last) };
+    let desk = Desk { door, plane, visitor: &visitor, patience: guest.limits.header(), last: Some(&last), until };
     converse(guest, stream, desk).await;
 }
 
-async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Response<Content>, Infallible> {
+async fn answer(desk: Desk<'_>, mut request: Request<Incoming>) -> Result<Response<Content>, Infallible> {
     let close = |headers: &HeaderMap| headers.get(header::CONNECTION).is_some_and(|value| value == "close");
     let (asked_to_close, started) = (close(request.headers()), Instant::now());
+    request.extensions_mut().insert(dashboard::Until(desk.until));
     let mut reply = match desk.door {
         Door::Hosts => api::hosts::answer(desk.plane, desk.visitor, request, desk.patience).await.map(Content::Left),
         Door::Operators if dashboard::is_page(request.uri().path()) => dashboard::answer(desk.plane, desk.visitor, request, desk.patience).await,

@@ -2,7 +2,7 @@
 
 use crate::{
     desk::{Desk, body},
-    rig::Reply,
+    rig::{Domain, Reply, Server},
 };
 use serde_json::json;
 use std::{
@@ -186,6 +186,16 @@ fn every_answer_is_guarded() {
         }
     }
     assert_eq!(desk.server.operate(&desk.admin(), "/assets/0000000000000000/pinnace.js", None).status, 404);
+}
+
+/// One that is cut off is an error in the browser's console; one that ends is asked for again.
+#[test]
+fn what_keeps_pages_current_ends_before_its_connection_does() {
+    let domain = Domain::new();
+    domain.set("connection_seconds", 5);
+    let desk = Desk { server: Server::start(&domain), domain };
+    let reply = desk.server.operate(&desk.admin(), "/live", None);
+    assert!(reply.status == 200 && reply.body.starts_with("retry: 3000\n\n") && reply.complaint.is_empty(), "{reply:?}");
 }
 
 /// Browsers know no Ed25519 in certificates; everybody else is shown what the CA has signed.
