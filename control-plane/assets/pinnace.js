@@ -72,24 +72,26 @@ async function drawChart() {
   const axis = { stroke: style("dim"), grid: { stroke: style("soft") }, ticks: { stroke: style("line") }, font: "11px system-ui" };
   const options = {
     width: chart.clientWidth, height: chart.clientHeight - 24, cursor: { y: false }, plugins: [marks(told.marks)],
+    hooks: { ready: [(plot) => plot.setLegend({ idx: told.at.length - 1 })] },
     scales: { y: { range: (_, __, most) => [0, Math.max((most || 0) * 1.15, 1)] }, runs: { range: (_, __, most) => [0, (most || 1) * 3] } },
     tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC"),
     series: [{ label: "from", value: "{YYYY}-{MM}-{DD} {HH}:{mm} UTC" },
-      { label: "failed", stroke: style("bad"), width: 2, scale: "y", spanGaps: false, points: { size: 4 }, value: (_, rate) => rate === null ? "–" : rate.toFixed(2) + " %" },
-      { label: "runs", stroke: style("fill"), fill: style("soft"), scale: "runs", width: 1, points: { show: false } }],
+      { label: "runs", stroke: style("fill"), fill: style("soft"), scale: "runs", width: 1, points: { show: false } },
+      // What is drawn later lies on top.
+      { label: "failed", stroke: style("bad"), width: 2, scale: "y", spanGaps: false, points: { size: 4 }, value: (_, rate) => rate === null ? "–" : rate.toFixed(2) + " %" }],
     axes: [{ ...axis, values: hours }, { ...axis, scale: "y", size: 48, values: (_, ticks) => ticks.map((tick) => tick + " %") }],
   };
   const next = document.createElement("div");
   chart.replaceChildren(next);
   plot?.destroy();
-  plot = new uPlot(options, [told.at, told.rate, told.runs], next);
+  plot = new uPlot(options, [told.at, told.runs, told.rate], next);
   chart.dataset.drawn = told.at.length;
 }
 
 // The map: cells by group; the shape in a cell differs as its colour does, where there is room for one.
 const map = document.getElementById("map");
 const TITLE = 17, GAP = 10, LABEL = 72;
-let places = [], told, chosen;
+let places = [], told, chosen, cursor;
 
 async function drawMap() {
   if (!map) return;
@@ -119,6 +121,8 @@ function layOut() {
     return place;
   });
   const high = Math.max(...places.map(({ y, columns, group }) => y + Math.ceil(group.cells.length / columns) * size), 0) + 4;
+  if (!told.groups[cursor?.group]?.cells[cursor.at]) cursor = undefined;
+  if (!told.groups[chosen?.group]?.cells[Math.max(chosen.from, chosen.to)]) chosen = undefined;
   map.width = width * scale; map.height = high * scale;
   map.style.height = high + "px";
   paint(scale);
@@ -155,6 +159,11 @@ function paint(scale = devicePixelRatio || 1) {
     for (let at = Math.min(chosen.from, chosen.to); at <= Math.max(chosen.from, chosen.to); at++) context.fillRect(x + at % columns * size, y + Math.floor(at / columns) * size, size, size);
     context.globalAlpha = 1;
   }
+  if (cursor && document.activeElement === map) {
+    const { x, y, columns, size } = places[cursor.group];
+    context.strokeStyle = style("ink"); context.lineWidth = 2;
+    context.strokeRect(x + cursor.at % columns * size - 2, y + Math.floor(cursor.at / columns) * size - 2, size + 3, size + 3);
+  }
 }
 
 function cell(event, only) {
@@ -171,6 +180,12 @@ function cell(event, only) {
 
 if (map) {
   const hint = document.getElementById("map-hint"), usual = hint.textContent;
+  const say = (found) => {
+    const shown = found && told.groups[found.group];
+    hint.textContent = chosen && shown ? Math.abs(chosen.to - chosen.from) + 1 + " hosts of " + shown.word
+      : shown ? shown.word + ", host " + (found.at + 1) + ": " + told.states.find((state) => state.letter === shown.cells[found.at]).word : usual;
+  };
+  const open = ({ group, from, to }) => location.assign(map.dataset.hosts + "&group=" + group + "&from=" + from + "&to=" + to);
   map.addEventListener("pointerdown", (event) => {
     const found = cell(event);
     if (!found) return;
@@ -181,17 +196,39 @@ if (map) {
   map.addEventListener("pointermove", (event) => {
     const found = cell(event, chosen?.group);
     if (chosen && found) { chosen.to = found.at; paint(); }
-    const shown = found && told.groups[found.group];
-    hint.textContent = chosen && shown ? Math.abs(chosen.to - chosen.from) + 1 + " hosts of " + shown.word
-      : shown ? shown.word + ", host " + (found.at + 1) + ": " + told.states.find((state) => state.letter === shown.cells[found.at]).word : usual;
+    say(found);
   });
   map.addEventListener("pointerup", () => {
     if (!chosen) return;
-    const { group, from, to } = chosen;
+    open(chosen);
     chosen = undefined;
-    location.assign(map.dataset.hosts + "&group=" + group + "&from=" + from + "&to=" + to);
   });
   map.addEventListener("pointercancel", () => { chosen = undefined; paint(); });
+
+  // From the keyboard: a cell is gone to within its group, and from group to group; with shift cells are marked; enter opens what is.
+  const go = (key, marks) => {
+    const { group, at } = cursor, within = (number, most) => Math.min(Math.max(number, 0), most);
+    const { columns } = places[group], last = told.groups[group].cells.length - 1;
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - columns, ArrowDown: at + columns, Home: 0, End: last }[key];
+    const other = { PageUp: group - 1, PageDown: group + 1 }[key];
+    if (to === undefined && other === undefined) return false;
+    cursor = other === undefined ? { group, at: within(to, last) } : { group: within(other, places.length - 1), at: 0 };
+    chosen = marks && other === undefined ? { group, from: chosen?.from ?? at, to: cursor.at } : undefined;
+    return true;
+  };
+  const focus = () => { if (places.length) cursor ??= { group: 0, at: 0 }; };
+  map.tabIndex = 0;
+  map.setAttribute("role", "application");
+  map.addEventListener("focus", () => { focus(); say(cursor); if (told) paint(); });
+  map.addEventListener("blur", () => { chosen = undefined; say(); if (told) paint(); });
+  map.addEventListener("keydown", (event) => {
+    focus();
+    if (!cursor) return;
+    if (event.key === "Enter") open(chosen ?? { group: cursor.group, from: cursor.at, to: cursor.at });
+    else if (!go(event.key, event.shiftKey)) return;
+    event.preventDefault();
+    say(cursor); paint();
+  });
 }
 
 let resized;
