@@ -11,7 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A rollout decides every 15 seconds, and the machine may have other things to do.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The member that an element is named by (section 12.2).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -85,6 +86,13 @@ impl Browser {
     /// Presses one key wherever the focus is.
     pub(crate) fn press(&self, key: &str) {
         let actions = json!([{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]);
+        self.post("/actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}));
+    }
+
+    /// The same while another is held.
+    pub(crate) fn press_with(&self, held: &str, key: &str) {
+        let actions =
+            [("keyDown", held), ("keyDown", key), ("keyUp", key), ("keyUp", held)].map(|(what, value)| json!({"type": what, "value": value}));
         self.post("/actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}));
     }
 

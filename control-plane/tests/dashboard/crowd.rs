@@ -1,12 +1,6 @@
-//! A crowd of hosts, put into a trust domain's two databases as its own program writes them: what ninety thousand enrolments and
-//! runs come to, without the hours that they take. The hosts that something happens to are loaded so too, or tell it themselves.
+//! A crowd of hosts: what ninety thousand enrolments and runs come to, without the hours that they take. The hosts that something
+//! happens to are put on record so, or tell it themselves.
 
-use crate::{
-    rig::{Domain, Server},
-    told::now,
-};
-use rusqlite::{Connection, params};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 pub(crate) const INTERVAL: i64 = 1_800;
@@ -106,60 +100,4 @@ fn member(index: u32) -> Member {
 
 fn number(name: &str) -> u32 {
     name.rsplit('-').next().unwrap().parse().unwrap()
-}
-
-/// Puts them in, with a day of counts; nobody serves the trust domain meanwhile.
-pub(crate) fn load(domain: &Domain, members: &[Member]) {
-    // The first start makes the tables.
-    Server::start(domain).end();
-    let now = now();
-    let mut store = Connection::open(domain.path("pinnaced.db")).unwrap();
-    let transaction = store.transaction().unwrap();
-    {
-        let mut object = transaction
-            .prepare("INSERT INTO objects (kind, name, revision, body) SELECT 'host', ?1, 1 + (SELECT max(revision) FROM objects), ?2")
-            .unwrap();
-        for member in members {
-            let (certificate, reason) = (now - member.unheard, if member.status == "active" { "" } else { "a copy of it was seen" });
-            let body = json!({
-                "labels": {"site": member.site, "role": member.role}, "status": member.status, "status_reason": reason, "key": null,
-                "newest_certificate": certificate - 20 * 86_400, "certificate_ends": certificate + 29 * 86_400,
-            });
-            object.execute(params![member.name, body.to_string()]).unwrap();
-        }
-    }
-    transaction.commit().unwrap();
-    let mut telemetry = Connection::open(domain.path("telemetry.db")).unwrap();
-    telemetry.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
-    let transaction = telemetry.transaction().unwrap();
-    {
-        let mut host = transaction.prepare("INSERT INTO hosts (host, sequence, seen, body) VALUES (?1, ?2, ?3, ?4)").unwrap();
-        for (member, sequence) in members.iter().zip(1..) {
-            host.execute(params![member.name, sequence / 1_000 + 1, now - member.unheard, body(member, now).to_string()]).unwrap();
-        }
-        let mut count = transaction
-            .prepare("INSERT INTO rollups (dimension, value, minute, outcome, code, events, elapsed_ms) VALUES ('', '', ?1, ?2, ?3, ?4, ?5)")
-            .unwrap();
-        let runs = i64::try_from(members.len()).unwrap() / 30;
-        for minute in now / 60 - 1_440..now / 60 {
-            let rare = 1 + minute % 3;
-            count.execute(params![minute, "delivered", "ok", runs - rare, runs * 180]).unwrap();
-            count.execute(params![minute, "failed", "dns.timeout", rare, rare * 5_000]).unwrap();
-        }
-    }
-    transaction.commit().unwrap();
-}
-
-fn body(member: &Member, now: i64) -> Value {
-    let at = now - member.unheard;
-    let failed = member.code != "ok";
-    let mut facts = member.facts.clone();
-    facts.insert("clock_offset".into(), member.clock.into());
-    json!({
-        "facts": facts, "reported_at": at, "failing_since": if failed { at - 5_400 } else { 0 },
-        "newest": {
-            "at": at, "code": member.code, "outcome": if failed { "failed" } else { "delivered" }, "generation": member.generation, "elapsed_ms": 180,
-        },
-        "holds": {"db": at + 2 * INTERVAL},
-    })
 }

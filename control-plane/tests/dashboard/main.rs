@@ -10,13 +10,18 @@ mod crowd;
 #[path = "../operators/desk.rs"]
 mod desk;
 mod hostile;
+mod measured;
 mod panels;
 mod paths;
+#[path = "../store/postgres.rs"]
+mod postgres;
 #[path = "../serve/published.rs"]
 mod published;
 #[path = "../serve/rig.rs"]
 mod rig;
+mod rollout;
 mod stage;
+mod stored;
 mod texts;
 #[path = "../serve/told.rs"]
 mod told;

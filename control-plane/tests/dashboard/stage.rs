@@ -4,8 +4,10 @@ use crate::{
     browser::Browser,
     crowd::{self, Member, fault},
     desk::{Desk, body},
+    postgres::Postgres,
     rig::{Domain, Server, eventually},
-    told::{now, send},
+    stored,
+    told::{now, send_until_taken},
 };
 use protocol::{
     event::{Event, Report},
@@ -22,27 +24,54 @@ use std::{
 /// What no page takes however busy the machine is; what it does take is printed.
 pub(crate) const PAGE: Duration = Duration::from_secs(10);
 
+/// Where it is all kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Sqlite,
+    Postgresql,
+}
+
 pub(crate) struct Stage {
     pub(crate) desk: Desk,
     pub(crate) browser: Browser,
     pub(crate) members: Vec<Member>,
+    /// Where pictures go.
+    pub(crate) pictures: PathBuf,
+    postgres: Option<Postgres>,
+}
+
+/// A control plane that serves these hosts, once they are all in its picture.
+pub(crate) fn served(kept: Kept, members: &[Member], days: i64) -> (Desk, Option<Postgres>) {
+    let (domain, postgres) = (Domain::new(), (kept == Kept::Postgresql).then(Postgres::start));
+    if let Some(postgres) = &postgres {
+        postgres.keep(&domain, 60);
+    }
+    // Pages are looked at for longer than connections last here otherwise.
+    domain.set("header_seconds", 5).set("handshake_seconds", 5);
+    stored::load(&domain, postgres.as_ref(), members, days);
+    let mut server = Server::start(&domain);
+    // It logs more than a pipe holds.
+    let log = server.log.take();
+    thread::spawn(move || log.map(|mut log| io::copy(&mut log, &mut io::sink())));
+    let desk = Desk { server, domain };
+    eventually("the first page", || page(&desk, "/").contains("id=\"tile-failing\""));
+    (desk, postgres)
+}
+
+/// A page, or what a script of it fetches; whole.
+pub(crate) fn page(desk: &Desk, path: &str) -> String {
+    let reply = desk.server.operate(&desk.admin(), path, None);
+    assert!(reply.status == 200 && (reply.body.ends_with("</html>") || reply.body.ends_with('}')), "{path}: {}", reply.status);
+    reply.body
 }
 
 impl Stage {
-    /// With so many hosts, and somebody at the browser who came by a link.
-    pub(crate) fn new(members: Vec<Member>) -> Self {
-        let domain = Domain::new();
-        // Pages are looked at for longer than connections last here otherwise.
-        domain.set("header_seconds", 5).set("handshake_seconds", 5);
-        crowd::load(&domain, &members);
-        let mut server = Server::start(&domain);
-        // It logs more than a pipe holds.
-        let log = server.log.take();
-        thread::spawn(move || log.map(|mut log| io::copy(&mut log, &mut io::sink())));
-        let desk = Desk { server, domain };
-        let stage = Self { desk, browser: Browser::start(), members };
-        let whole = |stage: &Self| stage.desk.server.operate(&stage.desk.admin(), "/", None).body.contains("id=\"tile-failing\"");
-        eventually("the first page", || whole(&stage));
+    /// With these hosts and so many days of counts, and somebody at the browser who came by a link.
+    pub(crate) fn new(kept: Kept, members: Vec<Member>, days: i64) -> Self {
+        let (desk, postgres) = served(kept, &members, days);
+        let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../pictures");
+        let pictures = if kept == Kept::Sqlite { pictures } else { pictures.join("postgresql") };
+        let stage = Self { desk, browser: Browser::start(), members, pictures, postgres };
         stage.sign_in("admin", "ann");
         stage
     }
@@ -107,6 +136,7 @@ impl Stage {
         struck.len()
     }
 
+    /// What a host says of itself.
     fn tell(&self, member: &Member, (code, clock): (&str, &str)) {
         let event = Event {
             number: 1,
@@ -121,15 +151,18 @@ impl Stage {
         };
         let slow = if clock == "hours behind" { 2 * 3_600 } else { 0 };
         let event = Event { at: event.at - slow, ..event };
-        let facts = member.facts.clone().into_iter().collect();
-        let report = Report { outbox: "a".repeat(16), now: now() - slow, facts, events: vec![event], ..Report::default() };
-        let reply = send(&self.desk.server, &self.desk.domain.host(&member.name), &report);
-        assert_eq!(reply.status, 200, "{}: {reply:?}", member.name);
+        self.report(member, Report { now: now() - slow, events: vec![event], ..Report::default() });
+    }
+
+    /// A host tells what it is with it.
+    pub(crate) fn report(&self, member: &Member, report: Report) {
+        let report = Report { outbox: "a".repeat(16), facts: member.facts.clone().into_iter().collect(), ..report };
+        send_until_taken(&self.desk.server, &self.desk.domain.host(&member.name), &report);
     }
 
     /// Nothing that the browser complains of, and a look for whoever wants one.
     pub(crate) fn look(&self, name: &str) {
-        self.browser.picture(&pictures().join(format!("{name}.png")));
+        self.browser.picture(&self.pictures.join(format!("{name}.png")));
         assert_eq!(self.browser.complaints(), Vec::<String>::new(), "{name}");
     }
 
@@ -137,8 +170,7 @@ impl Stage {
     pub(crate) fn takes(&self, path: &str) -> Duration {
         let time = || {
             let start = Instant::now();
-            let reply = self.desk.server.operate(&self.desk.admin(), path, None);
-            assert!(reply.status == 200 && (reply.body.ends_with("</html>") || reply.body.ends_with('}')), "{path}: {}", reply.status);
+            page(&self.desk, path);
             start.elapsed()
         };
         (0..3).map(|_| time()).min().unwrap()
@@ -151,16 +183,11 @@ impl Stage {
 
     /// Keeps the whole page as a picture, also what is below the window.
     pub(crate) fn keep_whole(&self, name: &str) {
-        self.browser.picture_of_all(&pictures().join(format!("{name}.png")));
+        self.browser.picture_of_all(&self.pictures.join(format!("{name}.png")));
     }
 
     /// Asks the interface as the first admin.
     pub(crate) fn ask(&self, path: &str) -> serde_json::Value {
         body(&self.desk.post(path, &json!({})))
     }
-}
-
-/// Where pictures are kept.
-pub(crate) fn pictures() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("../pictures")
 }

@@ -3,7 +3,7 @@
 use crate::{
     crowd,
     stage::Stage,
-    told::{event_of, now, send},
+    told::{event_of, now, send_until_taken},
 };
 use protocol::{
     event::{Event, Report},
@@ -32,8 +32,7 @@ pub(crate) fn are_text(stage: &Stage) {
         // What it says of a release on trial stands among its trials too.
         let failed = Event { number: 2, outcome: "failed".into(), verdict_on: event.crossovers[0].release.clone(), ..event_of(&text) };
         let report = Report { outbox: "b".repeat(16), now: now(), dropped: 1, facts: facts.collect(), events: vec![event, failed] };
-        let reply = send(&stage.desk.server, &stage.desk.domain.host(name), &report);
-        assert_eq!(reply.status, 200, "{reply:?}");
+        send_until_taken(&stage.desk.server, &stage.desk.domain.host(name), &report);
     }
     let reason = json!({"names": [names[0]], "action": "label", "labels": {"note": "odd"}, "reason": TEXTS[0]});
     assert_eq!(stage.desk.post("hosts/change", &reason).status, 200);

@@ -3,8 +3,9 @@
 use crate::rig::Domain;
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -69,11 +70,24 @@ impl Postgres {
         self.asked(statements);
     }
 
+    /// The same in one commit, however many they are.
+    pub(crate) fn execute_all(&self, statements: &str) {
+        let mut child = self.psql(&["-q", "-1", "-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(statements.as_bytes()).unwrap();
+        let done = child.wait_with_output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
     fn asked(&self, query: &str) -> String {
-        let stop = ["-v", "ON_ERROR_STOP=1", "-h", &self.dir.display().to_string(), "-U", "pinnaced", "-d", "postgres", "-Atc", query];
-        let psql = as_somebody(&tool("psql")).args(stop).output().unwrap();
+        let psql = self.psql(&["-Atc", query]).output().unwrap();
         assert!(psql.status.success(), "{}", String::from_utf8_lossy(&psql.stderr));
         String::from_utf8(psql.stdout).unwrap().trim().to_string()
+    }
+
+    fn psql(&self, arguments: &[&str]) -> Command {
+        let mut psql = as_somebody(&tool("psql"));
+        psql.args(["-v", "ON_ERROR_STOP=1", "-h", &self.dir.display().to_string(), "-U", "pinnaced", "-d", "postgres"]).args(arguments);
+        psql
     }
 
     fn control(&self, arguments: &[&str]) {
