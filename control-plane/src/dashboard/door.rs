@@ -1,7 +1,7 @@
 //! From a request to a page: who asks, what for, and what every answer is guarded with.
 
 use super::{
-    Content, Until, act, asset, live, map,
+    Content, act, asset, live, map,
     page::{self, Asked},
     session::Guest,
     show,
@@ -14,7 +14,10 @@ use hyper::{
     body::Body,
     header::{self, HeaderValue},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// A cookie that only this name and path over TLS can set (RFC 6265bis, section 4.1.3.2).
 const COOKIE: &str = "__Host-pinnace";
@@ -34,13 +37,19 @@ const GUARDS: [(&str, &str); 7] = [
     ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
 ];
 
-/// Answers one request for a page.
-pub(crate) async fn answer<B>(plane: &Arc<ControlPlane>, visitor: &Visitor, request: Request<B>, patience: Duration) -> Response<Content>
+/// Answers one request for a page, on a connection whose time is up then.
+pub(crate) async fn answer<B>(
+    plane: &Arc<ControlPlane>,
+    visitor: &Visitor,
+    request: Request<B>,
+    patience: Duration,
+    until: Instant,
+) -> Response<Content>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut reply = route(plane, visitor, request, patience).await;
+    let mut reply = route(plane, visitor, request, patience, until).await;
     let headers = reply.headers_mut();
     for (name, value) in GUARDS {
         headers.insert(name, HeaderValue::from_static(value));
@@ -49,13 +58,13 @@ where
     reply
 }
 
-async fn route<B>(plane: &Arc<ControlPlane>, visitor: &Visitor, request: Request<B>, patience: Duration) -> Response<Content>
+async fn route<B>(plane: &Arc<ControlPlane>, visitor: &Visitor, request: Request<B>, patience: Duration, until: Instant) -> Response<Content>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
-    let (get, until) = (request.method() == Method::GET, request.extensions().get::<Until>().copied());
+    let get = request.method() == Method::GET;
     if get && let Some(reply) = asset::answer(&path) {
         return reply;
     }
@@ -151,7 +160,7 @@ where
     }
 }
 
-fn watch(plane: &Arc<ControlPlane>, guest: &Guest, session: Option<String>, until: Option<Until>) -> Response<Content> {
+fn watch(plane: &Arc<ControlPlane>, guest: &Guest, session: Option<String>, until: Instant) -> Response<Content> {
     let Some(live) = live::watch(plane, guest, session, until) else {
         let words = ["the page is not kept current", "too many pages are open", "load it anew by hand"];
         return reply::come_again("dashboard.busy", words).map(Content::Left);

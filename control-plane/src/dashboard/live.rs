@@ -22,10 +22,6 @@ const PACE: Duration = Duration::from_secs(2);
 /// Looks after which something is said, so that nobody on the way takes the connection for dead.
 const QUIET_MAX: u32 = 7;
 
-/// When the connection's time is up that a request came on, as an extension of it.
-#[derive(Clone, Copy)]
-pub(crate) struct Until(pub(crate) Instant);
-
 /// A body that goes on.
 pub(crate) struct Live(Receiver<Bytes>);
 
@@ -40,7 +36,7 @@ impl Body for Live {
 
 /// Tells of changes until whoever listens leaves, is let in no more, the connection's time is up, or the process drains; `None` where
 /// there are too many. A page whose stream has come to an end asks for another.
-pub(super) fn watch(plane: &Arc<ControlPlane>, guest: &Guest, session: Option<String>, until: Option<Until>) -> Option<Live> {
+pub(super) fn watch(plane: &Arc<ControlPlane>, guest: &Guest, session: Option<String>, until: Instant) -> Option<Live> {
     if plane.dashboard.watching.fetch_add(1, Ordering::Relaxed) >= WATCHING_MAX {
         plane.dashboard.watching.fetch_sub(1, Ordering::Relaxed);
         return None;
@@ -52,7 +48,7 @@ pub(super) fn watch(plane: &Arc<ControlPlane>, guest: &Guest, session: Option<St
         let (mut known, mut quiet, mut changed_at) = (state(&plane), 0, Some(now()));
         let mut piece = Bytes::from_static(b"retry: 3000\n\n");
         loop {
-            let is_over = until.is_some_and(|Until(until)| Instant::now() + PACE > until);
+            let is_over = Instant::now() + PACE > until;
             if (!piece.is_empty() && sender.send(piece).await.is_err()) || is_over {
                 break;
             }

@@ -15,7 +15,6 @@ mod session;
 mod show;
 
 pub(crate) use door::answer;
-pub(crate) use live::Until;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};

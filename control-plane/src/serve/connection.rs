@@ -76,13 +76,14 @@ pub(super) async fn serve(guest: Guest, stream: TcpStream, plane: &Arc<ControlPl
     converse(guest, stream, desk).await;
 }
 
-async fn answer(desk: Desk<'_>, mut request: Request<Incoming>) -> Result<Response<Content>, Infallible> {
+async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Response<Content>, Infallible> {
     let close = |headers: &HeaderMap| headers.get(header::CONNECTION).is_some_and(|value| value == "close");
     let (asked_to_close, started) = (close(request.headers()), Instant::now());
-    request.extensions_mut().insert(dashboard::Until(desk.until));
     let mut reply = match desk.door {
         Door::Hosts => api::hosts::answer(desk.plane, desk.visitor, request, desk.patience).await.map(Content::Left),
-        Door::Operators if dashboard::is_page(request.uri().path()) => dashboard::answer(desk.plane, desk.visitor, request, desk.patience).await,
+        Door::Operators if dashboard::is_page(request.uri().path()) => {
+            dashboard::answer(desk.plane, desk.visitor, request, desk.patience, desk.until).await
+        }
         Door::Operators => api::operators::answer(desk.plane, desk.visitor, request, desk.patience).await.map(Content::Left),
         Door::Public => api::public::answer(desk.plane, &request).map(Content::Left),
         Door::Admin => api::admin::answer(desk.plane, &request).map(Content::Left),
