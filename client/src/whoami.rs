@@ -11,11 +11,11 @@ use crate::{
     state::State,
     sys::start,
 };
-use protocol::time::{off, rfc3339};
 use protocol::{
     json::{self, Value},
     membership::Whoami,
     reason::Reason,
+    time::{off, rfc3339},
 };
 use std::{fmt::Write, time::Instant};
 

@@ -1,8 +1,8 @@
 //! What a person reads: aligned columns, and times as RFC 3339 has them.
 
 use crate::failure::harmless;
+use protocol::time::rfc3339;
 use serde_json::Value;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// Prints rows under their headings; nothing at all if there are none.
 pub(crate) fn table(headings: &[&str], rows: Vec<Vec<String>>) {
@@ -37,9 +37,7 @@ pub(crate) fn text(value: &Value, member: &str) -> String {
 
 /// A member that is a time, seconds since 1970; empty for 0.
 pub(crate) fn time(value: &Value, member: &str) -> String {
-    let seconds = value[member].as_i64().filter(|seconds| *seconds != 0);
-    let time = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+    value[member].as_i64().filter(|seconds| *seconds != 0).map(rfc3339).unwrap_or_default()
 }
 
 /// The items of a list.

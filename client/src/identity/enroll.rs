@@ -14,7 +14,6 @@ use crate::{
     state::State,
     sys::{file::open_to_read, start},
 };
-use protocol::time::rfc3339;
 use protocol::{
     hex_encode,
     identity::HostId,
@@ -23,6 +22,7 @@ use protocol::{
     membership::{Purpose, is_token},
     reason::Reason,
     site::Site,
+    time::rfc3339,
 };
 use ring::digest::{SHA256, digest};
 use std::time::Instant;

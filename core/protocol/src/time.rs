@@ -1,4 +1,5 @@
-//! Times: how they are written, and how a host whose clock is wrong learns the hour from a control plane it has otherwise verified: the signed time.
+//! Times as they are written, and the signed time: how a host whose clock is wrong learns the hour from a control plane it has otherwise
+//! verified.
 //!
 //! The host sends a fresh nonce; the time key signs nonce and time together (Ed25519, RFC 8032), so an old answer is useless.
 
