@@ -123,30 +123,27 @@ fn expect_no_loss(ground: &Ground, candidate: &str, arguments: &[&str], rows: &[
     assert!(deaths > 60 && seen.keys().copied().eq(rows.iter().copied()), "{deaths} deaths left {seen:?}");
 }
 
-/// The folder of the release that is on trial.
-fn on_trial(ground: &Ground) -> String {
-    let text = fs::read_to_string(ground.rig.path("state/trial")).unwrap();
-    text.split('"').find(|word| word.starts_with("1-")).unwrap().to_owned()
-}
-
-#[test]
-fn death_at_any_call_of_a_commit_costs_no_credential() {
+/// A host that begins the trial of a release that fails once it is live; the release's folder.
+fn on_trial() -> (Ground, String) {
     let ground = Ground::new_in(&memory(), "trial_runs = 10", "trial_runs = 2");
     ground.runs_until("current");
     publish_bad(&ground, "fail-once-live", 1);
     ground.runs_until("generation 1 is on trial: 0 of 2 runs");
-    let candidate = on_trial(&ground);
-    fs::write(ground.rig.path("state/trial"), about_to_rehearse(&ground)).unwrap();
+    let text = fs::read_to_string(ground.rig.path("state/trial")).unwrap();
+    let candidate = text.split('"').find(|word| word.starts_with("1-")).unwrap().to_owned();
+    (ground, candidate)
+}
+
+#[test]
+fn death_at_any_call_of_a_commit_costs_no_credential() {
+    let (ground, candidate) = on_trial();
+    fs::write(ground.rig.path("state/trial"), about_to_rehearse(&ground, &candidate)).unwrap();
     expect_no_loss(&ground, &candidate, &[], &[Row::NoTrial, Row::UnderWay, Row::Committed]);
 }
 
 #[test]
 fn death_at_any_call_of_a_rescue_costs_no_credential() {
-    let ground = Ground::new_in(&memory(), "trial_runs = 10", "trial_runs = 2");
-    ground.runs_until("current");
-    publish_bad(&ground, "fail-once-live", 1);
-    ground.runs_until("generation 1 is on trial: 0 of 2 runs");
-    let candidate = on_trial(&ground);
+    let (ground, candidate) = on_trial();
     runs_until_live_bad(&ground);
     expect_no_loss(&ground, &candidate, &["rescue"], &[Row::NoTrial]);
     rescued(&ground, "the first rescue");
@@ -154,10 +151,10 @@ fn death_at_any_call_of_a_rescue_costs_no_credential() {
 }
 
 /// The trial's record, as it is where enough runs were clean and the candidate goes first in the next rehearsal.
-fn about_to_rehearse(ground: &Ground) -> String {
+fn about_to_rehearse(ground: &Ground, candidate: &str) -> String {
     let text = fs::read_to_string(ground.rig.path("state/trial")).unwrap();
     let body = text.split_once('\n').unwrap().1;
-    let hash = body.split('"').find(|word| word.starts_with("1-")).unwrap().trim_start_matches("1-");
+    let hash = candidate.trim_start_matches("1-");
     let run = (1..).find(|run| candidate_goes_first("web-1", hash, run + 1, 5)).unwrap();
     let members = |member: &str| body.split(member).nth(1).unwrap().split(',').next().unwrap().to_owned();
     let body = body.replace(&format!("\"clean\":{}", members("\"clean\":")), "\"clean\":2");

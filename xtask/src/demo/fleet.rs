@@ -32,7 +32,6 @@ pub(super) struct Fleet {
 /// What came of the runs.
 #[derive(Default)]
 pub(super) struct Counts {
-    pub(super) runs: AtomicUsize,
     ended: AtomicUsize,
     by_host: Mutex<BTreeMap<String, usize>>,
     pub(super) rescues: AtomicUsize,
@@ -43,6 +42,11 @@ impl Counts {
     /// How often each host has run.
     pub(super) fn by_host(&self) -> BTreeMap<String, usize> {
         self.by_host.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All of them.
+    pub(super) fn runs(&self) -> usize {
+        self.by_host().values().sum()
     }
 
     /// Runs after which a host had no fresh credential, in their own words.
@@ -123,7 +127,6 @@ fn run(folder: &Path, client: &Path, name: &str, counts: &Counts) {
         let mut run = if name.starts_with("old-") { old(folder, client) } else { Command::new(client) };
         run.args([command, "--state-dir"]).arg(&state).stdin(Stdio::null()).stderr(Stdio::null()).output()
     };
-    counts.runs.fetch_add(1, Ordering::Relaxed);
     *counts.by_host.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default() += 1;
     let mut done = started("run");
     if !done.as_ref().is_ok_and(|done| done.status.success()) {

@@ -169,7 +169,7 @@ fn rollout(demo: &Demo, fleet: &Fleet, names: &[String], generation: i64) -> Don
         let kind = |decision: &str| decision.chars().filter(|letter| !letter.is_ascii_digit()).collect::<String>();
         if kind(&decision) != kind(&said) {
             let missed = fleet.counts.missed().len();
-            let runs = fleet.counts.runs.load(Ordering::Relaxed);
+            let runs = fleet.counts.runs();
             demo.say(&format!("{decision}\n          {runs} runs, {missed} credentials missed; hosts by generation {:?}", fleet.generations(names)));
             said = decision;
         }
