@@ -6,6 +6,19 @@ pub(crate) fn name(number: u64) -> String {
     known.map_or_else(|| format!("call_{number}"), |(_, name)| (*name).to_owned())
 }
 
+/// Whether a call changes which names there are on a disk, or what they stand for.
+pub(crate) fn changes_names(number: u64, arguments: &[u64; 6]) -> bool {
+    let creates = |flags: u64| flags & u64::from(libc::O_CREAT.unsigned_abs()) != 0;
+    match name(number).as_str() {
+        "open" => creates(arguments[1]),
+        "openat" => creates(arguments[2]),
+        "rename" | "renameat" | "renameat2" | "mkdir" | "mkdirat" | "rmdir" | "link" | "linkat" | "unlink" | "unlinkat" | "symlink" | "symlinkat" => {
+            true
+        }
+        _ => false,
+    }
+}
+
 const NAMES: &[(u64, &str)] = &[
     (0, "read"),
     (1, "write"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// How `weird-host` is called.
 const USAGE: &str = "usage: weird-host [--clock-offset SECONDS | --clock UNIX] [--kernel 3.10] [--nofile N] \
-[--address-space BYTES] [--trace FILE] [--kill-at N] [--fail-at N=ERRNO] [--argc-zero] -- COMMAND [ARGUMENT]...";
+[--address-space BYTES] [--trace FILE] [--kill-at N] [--kill-at-change N] [--fail-at N=ERRNO] [--argc-zero] -- COMMAND [ARGUMENT]...";
 
 /// What is weird about this host.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) trace: Option<PathBuf>,
     /// The system call, counted from 1, before which the process is killed.
     pub(crate) kill_at: Option<u64>,
+    /// The same among the calls that change which names there are on a disk: how often a network is waited for does not shift these.
+    pub(crate) kill_at_change: Option<u64>,
     /// The system call, counted from 1, that fails with this errno without being made.
     pub(crate) fail_at: Option<(u64, i32)>,
     /// Start the command with no arguments at all, not even its name.
@@ -58,6 +60,7 @@ fn set(options: &mut Options, word: &OsStr, value: &OsStr) -> Result<(), String>
         Some("--address-space") => options.address_space_bytes = Some(number(text)?),
         Some("--trace") => options.trace = Some(PathBuf::from(value)),
         Some("--kill-at") => options.kill_at = Some(number(text)?),
+        Some("--kill-at-change") => options.kill_at_change = Some(number(text)?),
         Some("--fail-at") => {
             let (call, errno) = text.split_once('=').ok_or(USAGE)?;
             options.fail_at = Some((number(call)?, number(errno)?));

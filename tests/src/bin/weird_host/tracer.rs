@@ -27,7 +27,7 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
     system::wait()?;
     system::follow(first)?;
     system::resume(first, 0);
-    let mut host = Host { options, inside: HashMap::new(), alive: HashSet::new(), calls: 0, executed: false, trace: String::new() };
+    let mut host = Host { options, inside: HashMap::new(), alive: HashSet::new(), calls: 0, changes: 0, executed: false, trace: String::new() };
     let status = loop {
         let (pid, status) = system::wait()?;
         if libc::WIFEXITED(status) || libc::WIFSIGNALED(status) {
@@ -43,8 +43,10 @@ pub(crate) fn run(options: &Options) -> Result<u8, String> {
         system::resume(pid, signal);
     };
     host.end_the_rest();
-    if options.kill_at.is_some_and(|call| call > host.calls) {
-        eprintln!("weird-host: it made only {} calls", host.calls);
+    for (kill_at, made) in [(options.kill_at, host.calls), (options.kill_at_change, host.changes)] {
+        if kill_at.is_some_and(|call| call > made) {
+            eprintln!("weird-host: it made only {made} calls");
+        }
     }
     if let Some(path) = &options.trace {
         std::fs::write(path, &host.trace).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -58,6 +60,7 @@ struct Host<'a> {
     inside: HashMap<pid_t, Call>,
     alive: HashSet<pid_t>,
     calls: u64,
+    changes: u64,
     executed: bool,
     trace: String,
 }
@@ -92,7 +95,9 @@ impl Host<'_> {
         let mut call = Call { number, arguments, fails_with: None };
         if self.executed {
             self.calls += 1;
-            if self.options.kill_at == Some(self.calls) {
+            let is_change = calls::changes_names(number, &arguments);
+            self.changes += u64::from(is_change);
+            if self.options.kill_at == Some(self.calls) || is_change && self.options.kill_at_change == Some(self.changes) {
                 system::kill(pid);
             }
             if let Some((at, errno)) = self.options.fail_at
