@@ -330,7 +330,7 @@ fn audit(stage: &Stage) {
     stage.browser.write("details[open] [name=reason]", "it looks odd");
     stage.browser.click("details[open] button");
     stage.browser.wait("the quarantine", "return document.body.textContent.includes('It is quarantined: it looks odd')");
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(60);
     while stage.fresh_count("quarantined") != before + 1 {
         assert!(Instant::now() < end, "the tile counts it");
     }

@@ -8,7 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-const CUT_WITHIN: Duration = Duration::from_secs(4);
+/// Far more than the server's bounds here, far less than the reader's own time-out.
+const CUT_WITHIN: Duration = Duration::from_secs(20);
 
 #[test]
 fn a_silent_handshake_is_cut() {
@@ -62,7 +63,7 @@ fn assert_cut(stream: &mut impl Read) {
     assert!(started.elapsed() < CUT_WITHIN, "still open");
 }
 
-/// Nothing leaves unrecorded: with the database held, the first request waits and fails closed, the second finds no room.
+/// Nothing leaves unrecorded: with the database held, one of two requests waits and fails closed, the other finds no room.
 #[test]
 fn a_held_database_stops_issuing_and_a_full_house_says_when_to_come_again() {
     let domain = Domain::new();
@@ -72,14 +73,14 @@ fn a_held_database_stops_issuing_and_a_full_house_says_when_to_come_again() {
     let holder = rusqlite::Connection::open(domain.path("pinnaced.db")).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     thread::scope(|scope| {
-        let first = scope.spawn(|| server.curl(&web, "/v1/credentials/db", &[]));
-        thread::sleep(Duration::from_millis(500));
-        let second = server.curl(&web, "/v1/credentials/db", &[]);
-        assert_eq!((second.status, second.text("code").as_str()), (503, "overload.requests"));
-        assert!(second.head.contains("retry-after: "));
-        let first = first.join().unwrap();
-        assert_eq!((first.status, first.text("code").as_str()), (503, "audit.unavailable"));
-        assert!(first.head.contains("retry-after: "));
+        let both = [(); 2].map(|()| scope.spawn(|| server.curl(&web, "/v1/credentials/db", &[])));
+        let mut codes = both.map(|asked| {
+            let reply = asked.join().unwrap();
+            assert!(reply.status == 503 && reply.head.contains("retry-after: "), "{reply:?}");
+            reply.text("code")
+        });
+        codes.sort();
+        assert_eq!(codes, ["audit.unavailable", "overload.requests"]);
     });
     holder.execute_batch("ROLLBACK").unwrap();
     drop(holder);

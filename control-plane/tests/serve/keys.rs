@@ -10,7 +10,7 @@ use std::{
     io::{Read, Write},
     os::unix::fs::PermissionsExt,
     process::Output,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// An order, carried out; gives what was printed.
@@ -64,9 +64,7 @@ fn what_init_made_signs_and_a_successor_goes_through_every_state() {
     let new = order(&domain, &["prepare", "--use", "jwt", "--reason", "yearly"]);
     let file = domain.path(&format!("keys/jwt-{new}.key"));
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let started = Instant::now();
     eventually("the prepared key", || served(&server).len() == 3);
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     assert_eq!(kid(&server, &domain), first, "a prepared key signs nothing");
     refused(&domain, &["activate", &new], "it has not been published for long enough: 1440 min more");
     refused(&domain, &["activate", &new, "--force"], "there is no reason given");
@@ -164,8 +162,7 @@ fn time_and_ssh_keys_rotate() {
         order(&domain, &["activate", &new, "--force", "--reason", "drill"]);
     }
     eventually("the new time key", || time_key() != time);
-    let both = authority();
-    assert!(both.lines().count() == 2 && both.contains(&line), "clients trust the old and the new: {both}");
+    eventually("clients trust the old and the new", || authority().lines().count() == 2 && authority().contains(&line));
     order(&domain, &["revoke", &key_of(&domain, "ssh", "Ed25519", "retired"), "--reason", "drill"]);
     eventually("the old line's end", || authority().lines().count() == 1 && authority() != line);
 }
@@ -228,9 +225,8 @@ fn a_replica_without_the_private_key_goes_on_with_the_one_before_until_it_has_it
     let new = order(&domain, &["prepare", "--use", "jwt"]);
     order(&domain, &["activate", &new, "--force", "--reason", "drill"]);
     eventually("the new key here", || kid(&here, &domain) != old);
-    std::thread::sleep(Duration::from_millis(2500));
+    eventually("everybody knows both", || served(&there) == served(&here));
     assert_eq!(kid(&there, &replica), old, "it signs with what it has");
-    assert_eq!(served(&there), served(&here), "and everybody knows both");
     let file = format!("keys/jwt-{new}.key");
     fs::copy(domain.path(&file), replica.path(&file)).unwrap();
     eventually("the new key there", || kid(&there, &replica) == kid(&here, &domain));

@@ -22,6 +22,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How long anything is waited for that comes in a moment where a machine has time.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const POLICY: &str = r#"
 [[credential]]
 name = "db"
@@ -243,7 +245,7 @@ impl Server {
     /// The same with what it is made with; `None` where nobody listens.
     pub(crate) fn connect_if_there(&self, tls: Arc<ClientConfig>) -> Option<StreamOwned<ClientConnection, TcpStream>> {
         let stream = TcpStream::connect(&self.hosts).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(8))).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
         Some(StreamOwned::new(ClientConnection::new(tls, "cp.example.org".try_into().ok()?).ok()?, stream))
     }
 
@@ -309,7 +311,7 @@ impl Reply {
 
 /// Waits up to some seconds for what must come to be.
 pub(crate) fn eventually(what: &str, mut check: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(8);
+    let end = Instant::now() + PATIENCE;
     while !check() {
         assert!(Instant::now() < end, "{what} did not come to be");
         thread::sleep(Duration::from_millis(50));

@@ -1,8 +1,8 @@
 //! Reports of hosts, and what is kept of them.
 
-use crate::rig::{Domain, Reply, Server};
+use crate::rig::{Domain, PATIENCE, Reply, Server};
 use protocol::{
-    event::{Event, Report},
+    event::{Event, Report, Taken},
     phases::{Phase, Phases},
     trial::{Crossover, Pair},
 };
@@ -49,13 +49,13 @@ pub(crate) fn send(server: &Server, host: &Path, report: &Report) -> Reply {
     server.curl(host, "/v1/events", &["-H", "Expect:", "--data-binary", &report.to_json()])
 }
 
-/// A host sends it until it is taken, as hosts do whose report was put off.
-pub(crate) fn send_until_taken(server: &Server, host: &Path, report: &Report) {
-    let end = Instant::now() + Duration::from_secs(60);
+/// A host sends it until it is taken, as hosts do whose report was put off; gives the newest number of events on record.
+pub(crate) fn send_until_taken(server: &Server, host: &Path, report: &Report) -> i64 {
+    let end = Instant::now() + PATIENCE;
     loop {
         let reply = send(server, host, report);
         if reply.status == 200 {
-            return;
+            return Taken::from_json(reply.body.as_bytes()).unwrap().0;
         }
         assert!(reply.status == 503 && Instant::now() < end, "{}: {reply:?}", host.display());
         thread::sleep(Duration::from_millis(100));

@@ -19,7 +19,7 @@ use std::{
 
 const CLIENTS: usize = 4;
 /// For one fetch, whatever becomes of the control plane.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The `jti` of every credential that was answered while `act` went on.
 pub(crate) fn during(server: &mut Server, identity: &Path, act: impl FnOnce(&mut Server)) -> Vec<String> {

@@ -18,7 +18,7 @@ use std::{
 const CALLS_MAX: usize = 400;
 const GENERATION_MAX: i64 = 405;
 /// How long a rollout may take from its start to its second decision.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program under strace, which kills it before one of these calls; with a file, only calls on that file count.
 fn traced(calls: &str, file: Option<&str>, number: usize) -> Command {

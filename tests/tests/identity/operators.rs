@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::fleet::eventually;
 use tests::rig::{Outcome, Rig, finish};
 
 const REASON: [&str; 2] = ["--reason", "a test"];
@@ -101,14 +102,15 @@ fn an_exported_log_is_verified_offline_and_what_was_done_to_it_is_found() {
         rig.forget();
         rig.run(&[]).expect_delivered();
     }
-    // The newest checkpoint is at most a second old.
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-    let _ = rig.operated(&["audit", "export", "--out", "whole.log"]);
     let verify = |file: &str| {
         let output = rig.operate(&["audit", "verify", file, "--key", "domain/keys/audit.pub"]);
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    assert_eq!(verify("whole.log"), (true, String::new()));
+    eventually("a checkpoint of all that was done", || {
+        let _ = std::fs::remove_file(rig.path("whole.log"));
+        let _ = rig.operated(&["audit", "export", "--out", "whole.log"]);
+        verify("whole.log") == (true, String::new())
+    });
     let whole = std::fs::read_to_string(rig.path("whole.log")).expect("it was written");
     let lines: Vec<&str> = whole.lines().collect();
     let broken = |name: &str, lines: &[&str], words: &str| {
@@ -169,12 +171,12 @@ fn a_policy_is_tried_on_cases_before_it_is_in_force() {
     assert!(rig.operated(&["policy", "test", "new.toml", "--cases", "good.toml"]).contains("1 case(s) hold"));
     assert!(!rig.operate(&["policy", "test", "new.toml", "--cases", "bad.toml"]).status.success());
     rig.run(&[]).expect_delivered();
-    std::thread::sleep(std::time::Duration::from_millis(200));
-    assert!(rig.operated(&["policy", "diff", "new.toml"]).contains("web-1 loses db"));
+    eventually("the host is on record", || rig.operated(&["policy", "diff", "new.toml"]).contains("web-1 loses db"));
     assert!(operated(&rig, &["policy", "apply", "new.toml"]).contains("version 2 is in force"));
-    std::thread::sleep(std::time::Duration::from_secs(3));
-    rig.forget();
-    assert_eq!(rig.run(&[]).code(), "http.forbidden");
+    eventually("the new policy", || {
+        rig.forget();
+        rig.run(&[]).code() == "http.forbidden"
+    });
     assert!(rig.operated(&["policy", "explain", "web-1", "db"]).contains("the host's labels do not meet role=web"));
     operated(&rig, &["hosts", "label", "web-1", "--set", "role=web"]);
     rig.run(&[]).expect_delivered();

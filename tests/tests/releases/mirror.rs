@@ -46,7 +46,7 @@ fn begin_anew(ground: &Ground) {
 }
 
 fn eventually(what: &str, mut check: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     while !check() {
         assert!(Instant::now() < end, "{what} did not come to be");
         std::thread::sleep(Duration::from_millis(50));

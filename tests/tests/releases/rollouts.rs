@@ -9,7 +9,7 @@ fn rollout(ground: &Ground, arguments: &[&str]) -> (i32, String) {
 }
 
 fn eventually(ground: &Ground, arguments: &[&str], status: i32) -> String {
-    for _ in 0..60 {
+    for _ in 0..240 {
         let (code, said) = rollout(ground, arguments);
         if code == status {
             return said;
