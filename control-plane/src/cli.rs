@@ -1,7 +1,11 @@
 //! The command line.
 
-use crate::{backup, failure::Failure, init, keys, serve, store};
-use clap::{Parser, Subcommand};
+use crate::{
+    backup,
+    failure::{Code, Failure},
+    files, init, keys, serve, store,
+};
+use clap::{Parser, Subcommand, error::ErrorKind};
 use std::{
     io::{self, BufWriter, Write},
     net::SocketAddr,
@@ -101,7 +105,12 @@ pub(crate) struct Listen {
 
 /// Does what the command line says.
 pub(crate) fn run() -> Result<(), Failure> {
-    match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(wrong) if wrong.use_stderr() => return Err(misused(&wrong)),
+        Err(asked) => return asked.print().map_err(|error| files::cannot_print(&error)),
+    };
+    match arguments.command {
         Command::Init { dir, trust_domain, names, postgres } => init::run(&dir, &trust_domain, &names, postgres.as_deref()),
         Command::Serve { dir, listen } => serve::run(&dir, &listen),
         Command::Keys { command } => keys::run(&command),
@@ -112,10 +121,21 @@ pub(crate) fn run() -> Result<(), Failure> {
     }
 }
 
+fn misused(wrong: &clap::Error) -> Failure {
+    let text = wrong.to_string();
+    let lines = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).filter(|line| !line.is_empty());
+    let because = match wrong.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "it names no command, or half of one".into(),
+        _ => lines.map(|line| line.trim_start_matches("error: ")).collect::<Vec<_>>().join(" "),
+    };
+    let hint = "pinnaced help lists the commands, and pinnaced help COMMAND what each takes";
+    Failure::new(Code::Usage, "cannot understand the command line", because, hint)
+}
+
 fn print_audit(dir: &std::path::Path) -> Result<(), Failure> {
     let config = crate::config::Config::load(dir)?;
     let store = store::Reader::open(&config.store)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let read = store.each_line(|line| writeln!(out, "{line}")).map_err(|error| config.store.failed(&error))?;
-    read.and_then(|()| out.flush()).map_err(|error| Failure::new("cannot print the audit records", error, "check standard output"))
+    read.and_then(|()| out.flush()).map_err(|error| files::cannot_print(&error))
 }

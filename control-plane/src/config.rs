@@ -1,7 +1,7 @@
 //! `pinnaced.toml`: what was typed becomes what it means, once; unknown keys are errors.
 
 use crate::{
-    failure::Failure,
+    failure::{Code, Failure},
     files,
     issuers::pkcs11,
     mirror, otlp,
@@ -350,5 +350,10 @@ impl Config {
 }
 
 fn invalid(path: &Path, because: impl std::fmt::Display) -> Failure {
-    Failure::new(format!("cannot use {}", path.display()), because, "correct the file; pinnaced init writes an example of every key")
+    Failure::new(
+        Code::ConfigInvalid,
+        format!("cannot use {}", path.display()),
+        because,
+        "correct the file; pinnaced init writes an example of every key",
+    )
 }

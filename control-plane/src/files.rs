@@ -1,8 +1,9 @@
 //! Reading and making the files of a trust domain's folder.
 
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use std::{
+    fmt::Display,
     fs::{self, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
@@ -20,7 +21,8 @@ pub(crate) enum Readers {
 
 /// The text of a file.
 pub(crate) fn read(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| Failure::new(format!("cannot read {}", path.display()), error, "check the path and who may read it"))
+    fs::read_to_string(path)
+        .map_err(|error| Failure::new(Code::FileUnreadable, format!("cannot read {}", path.display()), error, "check the path and who may read it"))
 }
 
 /// The bytes of a file of at most so many; what is no plain file might never end.
@@ -34,7 +36,9 @@ pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failu
         let fits = u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max);
         if fits { Ok(bytes) } else { Err(io::Error::other(format!("it has over {bytes_max} bytes"))) }
     };
-    read().map_err(|error| Failure::new(format!("cannot read {}", path.display()), error, "check the path, its size and who may read it"))
+    read().map_err(|error| {
+        Failure::new(Code::FileUnreadable, format!("cannot read {}", path.display()), error, "check the path, its size and who may read it")
+    })
 }
 
 /// The text of a file with a private key, which nobody but its owner may read or write.
@@ -43,6 +47,7 @@ pub(crate) fn read_private(path: &Path) -> Result<String, Failure> {
     if mode & 0o077 != 0 {
         let because = format!("its mode is {mode:04o}, so others than its owner can get at the key");
         return Err(Failure::new(
+            Code::KeyExposed,
             format!("cannot use {}", path.display()),
             because,
             "chmod 0600 the file; if others may have read it, replace the key",
@@ -53,7 +58,8 @@ pub(crate) fn read_private(path: &Path) -> Result<String, Failure> {
 
 /// Every certificate in a PEM file; at least one.
 pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let failed = |because: String| Failure::new(format!("cannot use {}", path.display()), because, "it must hold PEM certificates");
+    let failed =
+        |because: String| Failure::new(Code::CertificateUnusable, format!("cannot use {}", path.display()), because, "it must hold PEM certificates");
     let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|error| failed(error.to_string()))?;
     if found.is_empty() { Err(failed("there is no certificate in it".into())) } else { Ok(found) }
 }
@@ -61,7 +67,7 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
 /// The private key in a PEM file.
 pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Failure> {
     PrivateKeyDer::from_pem_slice(read_private(path)?.as_bytes())
-        .map_err(|error| Failure::new(format!("cannot use {}", path.display()), error, "it must hold one PKCS#8 PEM private key"))
+        .map_err(|error| Failure::new(Code::KeyUnusable, format!("cannot use {}", path.display()), error, "it must hold one PKCS#8 PEM private key"))
 }
 
 /// Makes a folder that only its owner enters.
@@ -83,6 +89,12 @@ pub(crate) fn make(path: &Path, readers: Readers, text: &str) -> Result<(), Fail
     write().map_err(|error| cannot_write(path, &error))
 }
 
-fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(format!("cannot write {}", path.display()), error, "check the path, its owner and free space")
+/// What a file that cannot be written means to a person.
+pub(crate) fn cannot_write(path: &Path, error: &impl Display) -> Failure {
+    Failure::new(Code::FileUnwritable, format!("cannot write {}", path.display()), error, "check the path, its owner and free space")
+}
+
+/// What a standard output that takes nothing means to a person.
+pub(crate) fn cannot_print(error: &io::Error) -> Failure {
+    Failure::new(Code::FileUnwritable, "cannot print", error, "check standard output")
 }

@@ -3,7 +3,7 @@
 //! Everything is made in a folder beside the final one and renamed into place, so a failure leaves no half trust domain.
 
 use crate::{
-    failure::Failure,
+    failure::{Code, Failure},
     files::{self, Readers},
     issuers::{Source, ca::ca_parameters, source},
     store,
@@ -13,7 +13,7 @@ use rcgen::{CertificateParams, CertifiedIssuer, DistinguishedName, DnType, Exten
 use rustls::pki_types::ServerName;
 use service::keys::{Algorithm, Use};
 use std::{
-    fs,
+    fs, io,
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -26,10 +26,11 @@ const OPERATOR_DAYS: i64 = 365;
 /// Makes the folder `dir` for hosts of `trust_domain` that reach the control plane by `names`.
 pub(crate) fn run(dir: &Path, trust_domain: &str, names: &[String], postgres: Option<&str>) -> Result<(), Failure> {
     if let Some(Err(because)) = postgres.map(crate::config::postgres) {
-        return Err(Failure::new("cannot use --postgres", because, "write it like: host=/run/postgresql user=pinnaced dbname=pinnaced"));
+        return Err(Failure::new(Code::Usage, "cannot use --postgres", because, "write it like: host=/run/postgresql user=pinnaced dbname=pinnaced"));
     }
     if HostId::new(trust_domain, "any").is_none() {
         return Err(Failure::new(
+            Code::Usage,
             format!("cannot make trust domain {trust_domain:?}"),
             "it is not a DNS name in lower case",
             "use a name such as example.org",
@@ -37,12 +38,16 @@ pub(crate) fn run(dir: &Path, trust_domain: &str, names: &[String], postgres: Op
     }
     if let Some(name) = names.iter().find(|name| ServerName::try_from(name.as_str()).is_err()) {
         let because = format!("{name:?} is neither a DNS name nor an address");
-        return Err(Failure::new("cannot make a server certificate", because, "correct --name"));
+        return Err(Failure::new(Code::Usage, "cannot make a server certificate", because, "correct --name"));
     }
     let draft = draft_of(dir)?;
     let made = make(&draft, trust_domain, names, postgres).and_then(|()| {
-        fs::rename(&draft, dir)
-            .map_err(|error| Failure::new(format!("cannot make {}", dir.display()), error, "name a folder that does not exist or is empty"))
+        fs::rename(&draft, dir).map_err(|error| {
+            use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotADirectory};
+            let exists = matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | NotADirectory);
+            let code = if exists { Code::DomainExists } else { Code::FileUnwritable };
+            Failure::new(code, format!("cannot make {}", dir.display()), error, "name a folder that does not exist or is empty")
+        })
     });
     if made.is_err() {
         let _ = fs::remove_dir_all(&draft);
@@ -53,7 +58,8 @@ pub(crate) fn run(dir: &Path, trust_domain: &str, names: &[String], postgres: Op
 }
 
 fn draft_of(dir: &Path) -> Result<PathBuf, Failure> {
-    let name = dir.file_name().ok_or_else(|| Failure::new("cannot make the trust domain", "--dir names no folder", "name a new folder"))?;
+    let name =
+        dir.file_name().ok_or_else(|| Failure::new(Code::Usage, "cannot make the trust domain", "--dir names no folder", "name a new folder"))?;
     Ok(dir.with_file_name(format!(".{}.pinnaced-new-{}", name.to_string_lossy(), std::process::id())))
 }
 
@@ -153,7 +159,7 @@ fn common_name(name: &str) -> DistinguishedName {
 }
 
 fn cannot_certify(error: rcgen::Error) -> Failure {
-    Failure::new("cannot make keys and certificates", error, "check the names: DNS names or addresses")
+    Failure::new(Code::Usage, "cannot make keys and certificates", error, "check the names: DNS names or addresses")
 }
 
 fn config_text(trust_domain: &str, dns_name: &str) -> String {

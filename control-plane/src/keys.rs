@@ -7,7 +7,7 @@ mod command;
 use crate::{
     api::{ControlPlane, now},
     config::Files,
-    failure::Failure,
+    failure::{Code, Failure},
     issuers::{Ring, ca, source},
     store::{Change, Kind, NotWritten, audit::Event},
 };
@@ -71,8 +71,9 @@ pub(crate) async fn prepare(
     by: By<'_>,
 ) -> Result<String, NotDone> {
     let algorithm = algorithm.unwrap_or(purpose.algorithm());
-    let refused =
-        |because| Failure::new(format!("cannot prepare a {} key", purpose.name()), because, "leave --algorithm away, or look into the docs");
+    let refused = |because| {
+        Failure::new(Code::Usage, format!("cannot prepare a {} key", purpose.name()), because, "leave --algorithm away, or look into the docs")
+    };
     if !purpose.takes(algorithm) {
         return Err(refused(format!("{} is not for it", algorithm.name())).into());
     }
@@ -88,7 +89,8 @@ pub(crate) async fn prepare(
 }
 
 async fn publish(plane: &ControlPlane, (purpose, algorithm): (Use, Algorithm), place: &str, by: By<'_>) -> Result<String, NotDone> {
-    let refused = |because| Failure::new(format!("cannot prepare a {} key", purpose.name()), because, "name a key of the right algorithm");
+    let refused =
+        |because| Failure::new(Code::KeyUnusable, format!("cannot prepare a {} key", purpose.name()), because, "name a key of the right algorithm");
     let pair = plane.source.pair(place)?;
     if pair.algorithm() != algorithm || (pair.is_slow() && matches!(purpose, Use::Time | Use::Ssh | Use::Online)) {
         return Err(refused(format!("{place} holds a key of {}", pair.algorithm().name())).into());
@@ -115,7 +117,9 @@ pub(crate) async fn activate(plane: &ControlPlane, id: &str, by: By<'_>) -> Resu
     let pair = plane.source.pair(&key.place)?;
     if source::id(&pair) != id {
         let because = "there is another key";
-        return Err(Failure::new(format!("cannot sign with {}", key.place), because, "put the private key of this record there").into());
+        return Err(
+            Failure::new(Code::KeyUnusable, format!("cannot sign with {}", key.place), because, "put the private key of this record there").into()
+        );
     }
     let signed = signed_seconds(plane);
     order(plane, "key-activated", by, |keys, order| keys::activate(keys, id, order, &plane.key_rules, signed)).await
@@ -207,7 +211,7 @@ pub(crate) async fn take_in(plane: &ControlPlane, files: &Files) -> Result<(), F
     match order(plane, "keys-taken-in", by, |_, _| Ok(changed.clone())).await {
         // Another process has taken them in; they are read with the next look.
         Ok(_) | Err(NotDone::NotWritten(NotWritten::Conflict)) => Ok(()),
-        Err(because) => Err(Failure::new("cannot keep the keys", format!("{because:?}"), "check the disk of the database")),
+        Err(because) => Err(Failure::new(Code::StoreUnavailable, "cannot keep the keys", format!("{because:?}"), "check the disk of the database")),
     }
 }
 
@@ -227,7 +231,7 @@ fn made_key(
     let public = if purpose == Use::Ca { certificate.map(ToOwned::to_owned) } else { source::public(purpose, &pair) };
     let Some(public) = public.filter(|_| fits) else {
         let because = format!("{} is not for a {} key", pair.algorithm().name(), purpose.name());
-        return Err(Failure::new(format!("cannot use {}", path.display()), because, "put the key there that pinnaced init makes"));
+        return Err(Failure::new(Code::KeyUnusable, format!("cannot use {}", path.display()), because, "put the key there that pinnaced init makes"));
     };
     let order = Order { reason: "made by pinnaced init", forced: false, now: now() };
     Ok(Some((source::id(&pair), Key::prepared(purpose, pair.algorithm(), place, public, order).taken_in())))

@@ -4,7 +4,7 @@
 
 use crate::{
     api::{ControlPlane, now},
-    failure::Failure,
+    failure::{Code, Failure},
     files,
     metrics::Metrics,
     store::{Change, Kind, NotWritten, audit::Event},
@@ -67,14 +67,15 @@ pub(crate) struct TargetFile {
 
 /// Looks at the folder every `period`, for as long as the process serves.
 pub(crate) async fn keep(plane: Arc<ControlPlane>, period: Duration) {
-    let mut said = String::new();
+    let mut said = None;
     loop {
-        let trouble = look(&plane).await.err().map(|failure| format!("{}: {}", failure.error(), failure.because())).unwrap_or_default();
+        let trouble = look(&plane).await.err().map(|failure| (failure.code(), format!("{}: {}", failure.error(), failure.because())));
         if trouble != said {
-            match trouble.as_str() {
-                "" => tracing::info!(event = "releases-mended"),
-                because => tracing::error!(
+            match &trouble {
+                None => tracing::info!(event = "releases-mended"),
+                Some((code, because)) => tracing::error!(
                     event = "releases-refused",
+                    code,
                     because,
                     hint = "publish with pinnacectl release; what was offered before is offered still"
                 ),
@@ -187,5 +188,5 @@ impl Offered {
 }
 
 fn refused(because: &str) -> Failure {
-    Failure::new("cannot offer releases", because, "publish with pinnacectl release")
+    Failure::new(Code::ReleasesRefused, "cannot offer releases", because, "publish with pinnacectl release")
 }

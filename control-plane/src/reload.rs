@@ -5,7 +5,7 @@
 use crate::{
     api::{ControlPlane, now},
     config::Files,
-    failure::Failure,
+    failure::{Code, Failure},
     files, keys,
     store::{Change, Kind, NotWritten, audit::Event, listen},
     tls,
@@ -54,7 +54,7 @@ pub(crate) struct Compiled {
 
 /// What a policy text means, with the secrets it names, which lie in `folder`.
 pub(crate) fn compile(text: &str, folder: &Path) -> Result<Compiled, Failure> {
-    let unusable = |because: String| Failure::new("cannot use the policy", because, "correct the policy; the running one stays");
+    let unusable = |because: String| Failure::new(Code::PolicyInvalid, "cannot use the policy", because, "correct the policy; the running one stays");
     let raw: RawPolicy = toml::from_str(text).map_err(|error| unusable(error.to_string()))?;
     let mut contents = HashMap::new();
     let mut secrets = Vec::new();
@@ -182,7 +182,9 @@ impl Watch {
     async fn take_in_policy(&self, plane: &ControlPlane) -> Result<(), Failure> {
         let text = match fs::read_to_string(&self.files.policy) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && plane.registry.other(Kind::Policy, CURRENT).is_some() => return Ok(()),
-            read => read.map_err(|error| Failure::new(format!("cannot read {}", self.files.policy.display()), error, "check the path"))?,
+            read => read.map_err(|error| {
+                Failure::new(Code::FileUnreadable, format!("cannot read {}", self.files.policy.display()), error, "check the path")
+            })?,
         };
         let print = name_of(&text);
         let taken = plane.registry.other(Kind::Setting, TAKEN_IN);
@@ -195,7 +197,9 @@ impl Watch {
         match apply_policy(plane, text, by, None, vec![setting]).await {
             // Another process has taken one in; it is read with the next look.
             Ok(_) | Err(NotWritten::Conflict) => Ok(()),
-            Err(because) => Err(Failure::new("cannot keep the policy", format!("{because:?}"), "check the disk of the database")),
+            Err(because) => {
+                Err(Failure::new(Code::StoreUnavailable, "cannot keep the policy", format!("{because:?}"), "check the disk of the database"))
+            }
         }
     }
 
@@ -252,6 +256,6 @@ fn tell(plane: &ControlPlane, what: &str, outcome: Result<(), Failure>) {
     plane.metrics.reloaded(outcome.is_ok());
     match outcome {
         Ok(()) => tracing::info!(event = "reloaded", what),
-        Err(failure) => tracing::error!(event = "reload-refused", what, error = failure.error(), because = failure.because()),
+        Err(failure) => tracing::error!(event = "reload-refused", what, code = failure.code(), error = failure.error(), because = failure.because()),
     }
 }

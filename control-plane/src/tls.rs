@@ -6,7 +6,12 @@
 mod browser;
 mod guard;
 
-use crate::{config::Files, failure::Failure, files, issuers::Ring};
+use crate::{
+    config::Files,
+    failure::{Code, Failure},
+    files,
+    issuers::Ring,
+};
 use arc_swap::ArcSwap;
 pub(crate) use guard::Guard;
 use rustls::{
@@ -69,15 +74,18 @@ fn guard(files: &Files, keys: &Ring, provider: &Arc<CryptoProvider>) -> Result<G
     let ours = roots(named.chain(keys.trusted().iter().cloned()), &files.client_roots)?;
     let foreign =
         files.enroll_roots.as_ref().map_or_else(|| Ok(RootCertStore::empty()), |path| roots(files::certificates(path)?.into_iter(), path))?;
-    Guard::new(ours, foreign, provider)
-        .map_err(|error| Failure::new("cannot check client certificates", error, "client_roots and enroll_roots must hold CA certificates"))
+    Guard::new(ours, foreign, provider).map_err(|error| {
+        Failure::new(Code::CertificateUnusable, "cannot check client certificates", error, "client_roots and enroll_roots must hold CA certificates")
+    })
 }
 
 /// A store of certificates that a file named.
 pub(crate) fn roots(certificates: impl Iterator<Item = CertificateDer<'static>>, path: &Path) -> Result<RootCertStore, Failure> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
-        roots.add(certificate).map_err(|error| Failure::new(format!("cannot use {}", path.display()), error, "it must hold CA certificates"))?;
+        roots.add(certificate).map_err(|error| {
+            Failure::new(Code::CertificateUnusable, format!("cannot use {}", path.display()), error, "it must hold CA certificates")
+        })?;
     }
     Ok(roots)
 }
@@ -89,7 +97,12 @@ fn server_config(
     guard: Option<Arc<Guard>>,
 ) -> Result<ServerConfig, Failure> {
     let unusable = |error: rustls::Error| {
-        Failure::new(format!("cannot use {}", files.server_certificate.display()), error, "certificate and key must belong together")
+        Failure::new(
+            Code::CertificateUnusable,
+            format!("cannot use {}", files.server_certificate.display()),
+            error,
+            "certificate and key must belong together",
+        )
     };
     let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])

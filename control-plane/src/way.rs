@@ -1,7 +1,10 @@
 //! The way to a server that the settings name: plain HTTP/1.1, over TLS where its URL says so. Nothing but the URL and the CA file
 //! says where it leads: no proxy of the environment, no redirect, no CA of the machine.
 
-use crate::{failure::Failure, files, tls};
+use crate::{
+    failure::{Code, Failure},
+    files, tls,
+};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, StatusCode, Uri, body::Incoming, client::conn::http1, header};
@@ -37,8 +40,14 @@ pub(crate) struct Arrival {
 impl Way {
     /// From `http(s)://HOST[:PORT]/PREFIX`, to what the settings call by this name.
     pub(crate) fn new(what: &str, url: &str, ca: Option<&Path>) -> Result<Self, Failure> {
-        let unusable =
-            |because: &str| Failure::new(format!("cannot use the {what} {url}"), because, "its URL in pinnaced.toml is http(s)://HOST[:PORT]/PREFIX");
+        let unusable = |because: &str| {
+            Failure::new(
+                Code::ConfigInvalid,
+                format!("cannot use the {what} {url}"),
+                because,
+                "its URL in pinnaced.toml is http(s)://HOST[:PORT]/PREFIX",
+            )
+        };
         let uri: Uri = url.parse().map_err(|_| unusable("it is not a URL"))?;
         let secure = match uri.scheme_str() {
             Some("https") => true,
@@ -117,7 +126,7 @@ impl Arrival {
 fn trusting(ca: &Path) -> Result<ClientConfig, Failure> {
     let roots = tls::roots(files::certificates(ca)?.into_iter(), ca)?;
     let config = ClientConfig::builder_with_provider(Arc::new(tls::provider())).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| Failure::new("cannot speak TLS to another server", error, "report it"))?;
+    let config = config.map_err(|error| Failure::new(Code::Internal, "cannot speak TLS to another server", error, "report it"))?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 

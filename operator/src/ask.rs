@@ -53,7 +53,7 @@ impl Ask {
 pub(crate) fn labels(typed: &[String]) -> Result<Value, Failure> {
     let label = |text: &String| {
         let (name, value) = text.split_once('=').ok_or_else(|| {
-            Failure::new("usage", "cannot understand the command line", format!("{text:?} is no label"), "write labels as name=value")
+            Failure::new("usage.invalid", "cannot understand the command line", format!("{text:?} is no label"), "write labels as name=value")
         })?;
         Ok((name.to_string(), Value::from(value)))
     };

@@ -24,7 +24,7 @@ mod token;
 mod wave;
 
 use ask::Ask;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, error::ErrorKind};
 use failure::Failure;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -202,13 +202,21 @@ const CLOSED_PIPE: i32 = 141;
 fn misused(wrong: &clap::Error) -> Failure {
     let text = wrong.to_string();
     let because = text.lines().take_while(|line| !line.starts_with("Usage:")).map(str::trim).filter(|line| !line.is_empty());
-    let because = because.map(|line| line.trim_start_matches("error: ")).collect::<Vec<_>>().join(" ");
-    Failure::new("usage", "cannot understand the command line", because, "pinnacectl --help lists the commands, and COMMAND --help what each takes")
+    let because = match wrong.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "it names no command, or half of one".into(),
+        _ => because.map(|line| line.trim_start_matches("error: ")).collect::<Vec<_>>().join(" "),
+    };
+    Failure::new(
+        "usage.invalid",
+        "cannot understand the command line",
+        because,
+        "pinnacectl --help lists the commands, and COMMAND --help what each takes",
+    )
 }
 
 fn run(ask: &Ask, command: Command) -> Result<ExitCode, Failure> {
     if ask.wants_csv() && !matches!(command, Command::Fleet(_)) {
-        return Err(Failure::new("usage", "cannot answer as CSV", "only lists about the fleet come as CSV", "use -o json"));
+        return Err(Failure::new("usage.invalid", "cannot answer as CSV", "only lists about the fleet come as CSV", "use -o json"));
     }
     let done = match command {
         // Its exit status says how the rollout stands.

@@ -138,7 +138,7 @@ fn an_operators_identity_says_the_role_and_is_private() {
         assert!(text(&shown).contains(&format!("URI:spiffe://example.org/operator/{role}/ann\n")), "{shown:?}");
         fails(&domain, &["operator", "issue", "--domain", ".", "--name", "ann", "--role", role, "--out", &out], "operator.not-issued");
     }
-    fails(&domain, &["operator", "issue", "--domain", ".", "--name", "ann", "--role", "root", "--out", "no.pem"], "usage");
+    fails(&domain, &["operator", "issue", "--domain", ".", "--name", "ann", "--role", "root", "--out", "no.pem"], "usage.invalid");
     for name in ["", "a/b", "Ann", "../ann"] {
         fails(&domain, &["operator", "issue", "--domain", ".", "--name", name, "--role", "viewer", "--out", "no.pem"], "operator.not-issued");
     }
@@ -160,8 +160,9 @@ fn an_identity_is_never_overwritten_and_needs_a_name() {
 #[test]
 fn a_mistyped_command_line_is_said_in_the_same_four_lines() {
     let domain = domain("usage");
-    fails(&domain, &["stampp"], "usage");
-    fails(&domain, &["stamp", "--site", "site.toml"], "usage");
+    fails(&domain, &["stampp"], "usage.invalid");
+    fails(&domain, &["stamp", "--site", "site.toml"], "usage.invalid");
+    assert!(fails(&domain, &["token"], "usage.invalid").contains("because: it names no command, or half of one"));
     succeeds(&domain, &["--help"]);
     succeeds(&domain, &["--version"]);
 }
@@ -228,7 +229,7 @@ fn succeeds(folder: &Path, arguments: &[&str]) {
 }
 
 /// The command fails, with its four lines and this code.
-fn fails(folder: &Path, arguments: &[&str], code: &str) {
+fn fails(folder: &Path, arguments: &[&str], code: &str) -> String {
     let output = pinnacectl(folder, arguments);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
@@ -236,6 +237,7 @@ fn fails(folder: &Path, arguments: &[&str], code: &str) {
         assert!(said.lines().any(|line| line.len() > start.len() && line.starts_with(start)), "{start:?} is not in {said}");
     }
     assert_eq!(said.lines().last(), Some(format!("pinnacectl: code={code}").as_str()));
+    said
 }
 
 fn text(output: &Output) -> String {

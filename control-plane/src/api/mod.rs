@@ -114,8 +114,10 @@ impl ControlPlane {
         let read = move || Reader::open(&address)?.since(revision).map_err(|error| address.failed(&error));
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(objects)) => self.registry.follow(objects),
-            Ok(Err(failure)) => tracing::error!(event = "store-unreadable", error = failure.error(), because = failure.because()),
-            Err(error) => tracing::error!(event = "store-unreadable", because = %error),
+            Ok(Err(failure)) => {
+                tracing::error!(event = "store-unreadable", code = failure.code(), error = failure.error(), because = failure.because());
+            }
+            Err(error) => tracing::error!(event = "store-unreadable", code = crate::failure::Code::Internal.name(), because = %error),
         }
     }
 

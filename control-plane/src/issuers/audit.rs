@@ -1,6 +1,10 @@
 //! Checkpoints of the audit log, signed so that its end cannot be cut.
 
-use crate::{failure::Failure, files, store::audit::Chain};
+use crate::{
+    failure::{Code, Failure},
+    files,
+    store::audit::Chain,
+};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use protocol::{audit::checkpoint_message, json::object};
 use std::path::Path;
@@ -14,8 +18,9 @@ pub(crate) struct Key {
 impl Key {
     /// From PKCS#8 in PEM.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
-        let pair = Ed25519KeyPair::from_pkcs8(files::private_key(path)?.secret_der())
-            .map_err(|error| Failure::new(format!("cannot use {}", path.display()), error, "it must hold an Ed25519 key, PKCS#8 in PEM"))?;
+        let pair = Ed25519KeyPair::from_pkcs8(files::private_key(path)?.secret_der()).map_err(|error| {
+            Failure::new(Code::KeyUnusable, format!("cannot use {}", path.display()), error, "it must hold an Ed25519 key, PKCS#8 in PEM")
+        })?;
         let public = protocol::hex_encode(pair.public_key().as_ref());
         Ok(Self { pair, public })
     }

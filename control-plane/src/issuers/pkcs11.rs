@@ -1,7 +1,10 @@
 //! The token that keys may be in: which one it is, and how its failures are told.
 
 use super::Unsigned;
-use crate::{failure::Failure, files};
+use crate::{
+    failure::{Code, Failure},
+    files,
+};
 use serde::Deserialize;
 use service::keys::Algorithm;
 use signing::pkcs11::{Token, TokenAlgorithm, TokenError, TokenKey};
@@ -24,13 +27,16 @@ const HINT: &str = "check [pkcs11] in pinnaced.toml, and the token: pkcs11-tool 
 /// Loads the module and logs in.
 pub(crate) fn open(settings: &Settings) -> Result<Token, Failure> {
     let pin = files::read_private(&settings.pin_file)?;
-    let cannot_use = |error: TokenError| Failure::new(format!("cannot use the PKCS#11 module {}", settings.module.display()), error, HINT);
+    let cannot_use =
+        |error: TokenError| Failure::new(Code::Pkcs11Failed, format!("cannot use the PKCS#11 module {}", settings.module.display()), error, HINT);
     Token::open(&settings.module, &settings.token_label, pin.trim()).map_err(cannot_use)
 }
 
 /// The key pair with this label.
 pub(crate) fn key(token: &Arc<Token>, label: &str) -> Result<TokenKey, Failure> {
-    token.key(label).map_err(|error| Failure::new(format!("cannot use the key {label:?} in the token {:?}", token.label()), error, HINT))
+    token
+        .key(label)
+        .map_err(|error| Failure::new(Code::Pkcs11Failed, format!("cannot use the key {label:?} in the token {:?}", token.label()), error, HINT))
 }
 
 /// How it signs.

@@ -1,7 +1,7 @@
 //! The keys in force: which one signs what, and what is published; a snapshot made of the records and replaced whole.
 
 use super::{Unsigned, ca::Ca, jwt, pair::Pair, source, source::Source, ssh, time};
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use protocol::json;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use service::keys::{Algorithm, Key, Keys, State, Use};
@@ -158,7 +158,9 @@ fn certificates(keys: &[&Key]) -> Vec<CertificateDer<'static>> {
 }
 
 fn load(id: &str, key: &Key, source: &Source) -> Result<Signer, Failure> {
-    let unusable = |because: &str| Failure::new(format!("cannot sign with the {} key {id} in {}", key.purpose.name(), key.place), because, HINT);
+    let unusable = |because: &str| {
+        Failure::new(Code::KeyUnusable, format!("cannot sign with the {} key {id} in {}", key.purpose.name(), key.place), because, HINT)
+    };
     let pair = source.pair(&key.place)?;
     if source::id(&pair) != id {
         return Err(unusable("there is another key"));

@@ -1,7 +1,10 @@
 //! Where private keys are: in files of the trust domain's folder, or in a PKCS#11 token.
 
 use super::{Pair, jwk, pkcs11, ssh};
-use crate::{failure::Failure, files};
+use crate::{
+    failure::{Code, Failure},
+    files,
+};
 use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{KeyPair, RsaKeySize};
 use service::keys::{Algorithm, Use};
@@ -32,7 +35,7 @@ impl Source {
         let path = self.folder.join(place);
         Pair::from_pkcs8(files::private_key(&path)?.secret_der()).ok_or_else(|| {
             let because = "it is no Ed25519, P-256 or RSA key of 2048 to 4096 bits";
-            Failure::new(format!("cannot use {}", path.display()), because, "it must hold one private key, PKCS#8 in PEM")
+            Failure::new(Code::KeyUnusable, format!("cannot use {}", path.display()), because, "it must hold one private key, PKCS#8 in PEM")
         })
     }
 
@@ -54,9 +57,9 @@ impl Source {
 
     /// Makes a key, in a file of its own (0600); gives its place.
     pub(crate) fn make(&self, purpose: Use, algorithm: Algorithm) -> Result<String, Failure> {
-        let pem = make(algorithm).map_err(|error| Failure::new("cannot make a key", error, "try again"))?;
+        let pem = make(algorithm).map_err(|error| Failure::new(Code::Internal, "cannot make a key", error, "try again"))?;
         let made = KeyPair::from_pem(&pem).ok().and_then(|pair| Pair::from_pkcs8(pair.serialized_der()));
-        let pair = made.ok_or_else(|| Failure::new("cannot make a key", "it cannot be read back", "report it"))?;
+        let pair = made.ok_or_else(|| Failure::new(Code::Internal, "cannot make a key", "it cannot be read back", "report it"))?;
         let place = format!("keys/{}-{}.key", purpose.name(), id(&pair));
         files::make(&self.folder.join(&place), files::Readers::Owner, &pem)?;
         Ok(place)
@@ -67,7 +70,9 @@ impl Source {
         if let Some(token) = &*token {
             return Ok(Arc::clone(token));
         }
-        let none = || Failure::new(format!("cannot use the key {place}"), "no token is configured", "write [pkcs11] into pinnaced.toml");
+        let none = || {
+            Failure::new(Code::ConfigInvalid, format!("cannot use the key {place}"), "no token is configured", "write [pkcs11] into pinnaced.toml")
+        };
         let opened = Arc::new(pkcs11::open(self.settings.as_ref().ok_or_else(none)?)?);
         *token = Some(Arc::clone(&opened));
         Ok(opened)
@@ -76,7 +81,8 @@ impl Source {
 
 /// The label of a key in the token; `pinnaced.toml` alone says which token that is.
 fn label(place: &str) -> Result<String, Failure> {
-    let unusable = |because: String| Failure::new(format!("cannot use the key {place}"), because, "name the key alone: pkcs11:object=LABEL");
+    let unusable =
+        |because: String| Failure::new(Code::KeyUnusable, format!("cannot use the key {place}"), because, "name the key alone: pkcs11:object=LABEL");
     match Uri::parse(place).map_err(|error| unusable(error.to_string()))? {
         Uri { object, token: None, module: None, pin_source: None } => Ok(object),
         _ => Err(unusable("token, module and PIN are what [pkcs11] in pinnaced.toml says".into())),

@@ -5,7 +5,7 @@ use super::{By, NotDone, activate, list, prepare, retire, revoke, take_in};
 use crate::{
     api::{self, ControlPlane},
     config::Config,
-    failure::Failure,
+    failure::{Code, Failure},
     files, reload, serve,
 };
 use clap::Subcommand;
@@ -13,7 +13,7 @@ use protocol::time::rfc3339;
 use service::keys::{Algorithm, Changed, Keys, Use};
 use std::{
     fs,
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -106,7 +106,7 @@ pub(crate) fn documents(dir: &Path, out: &Path) -> Result<(), Failure> {
         super::put_in_force(plane)?;
         for (path, text) in api::public::documents(&plane.issuer, &plane.keys.load(), &policy) {
             let path = out.join(path.trim_start_matches('/'));
-            let cannot = |error| Failure::new(format!("cannot write {}", path.display()), error, "check the path, its owner and free space");
+            let cannot = |error: io::Error| files::cannot_write(&path, &error);
             fs::create_dir_all(path.parent().unwrap_or(out)).map_err(cannot)?;
             // A bucket's uploader may look at any time.
             let new = path.with_extension("new");
@@ -127,13 +127,14 @@ fn with_plane(dir: &Path, act: impl AsyncFnOnce(&ControlPlane, &Config) -> Resul
 fn failure(not_done: NotDone) -> Failure {
     match not_done {
         NotDone::Refused(refused) => Failure::new(
+            Code::KeyRefused,
             "the order was not carried out",
             refused,
             "pinnaced keys list shows every key; --force with a --reason goes against the rules",
         ),
         NotDone::Failed(failure) => failure,
         NotDone::NotWritten(because) => {
-            Failure::new("the order was not carried out", format!("its record was not written: {because:?}"), "run it again")
+            Failure::new(Code::StoreUnavailable, "the order was not carried out", format!("its record was not written: {because:?}"), "run it again")
         }
     }
 }
@@ -164,5 +165,5 @@ fn as_lines(changed: &Changed) -> String {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    writeln!(std::io::stdout().lock(), "{text}").map_err(|error| Failure::new("cannot print", error, "check standard output"))
+    writeln!(io::stdout().lock(), "{text}").map_err(|error| files::cannot_print(&error))
 }

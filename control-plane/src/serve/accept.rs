@@ -1,7 +1,12 @@
 //! Taking connections in, no more than there is room for.
 
 use super::connection;
-use crate::{api::ControlPlane, config::Limits, failure::Failure, tls};
+use crate::{
+    api::ControlPlane,
+    config::Limits,
+    failure::{Code, Failure},
+    tls,
+};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -56,14 +61,15 @@ impl Listener {
             socket.bind(address)?;
             socket.listen(BACKLOG)
         };
-        let hint = "check the address in pinnaced.toml and who else listens there";
-        let socket = bind().map_err(|error| Failure::new(format!("cannot listen for {} at {address}", door.name()), error, hint))?;
+        let socket = bind().map_err(|error| cannot_listen(door, address, &error))?;
         Ok(Self { door, socket, slots: Arc::new(Semaphore::new(limits.connections as usize)), limits: limits.clone() })
     }
 
     /// Where it listens, with the port the system chose for port 0.
     pub(super) fn address(&self) -> Result<SocketAddr, Failure> {
-        self.socket.local_addr().map_err(|error| Failure::new("cannot tell the address listened at", error, "see the system's log"))
+        self.socket
+            .local_addr()
+            .map_err(|error| Failure::new(Code::ListenRefused, "cannot tell the address listened at", error, "see the system's log"))
     }
 
     /// Whether it is open to the end, so that others can see how it comes.
@@ -109,4 +115,12 @@ impl Listener {
         let (stream, peer) = self.socket.accept().await?;
         Ok((permit, stream, peer))
     }
+}
+
+fn cannot_listen(door: Door, address: SocketAddr, error: &io::Error) -> Failure {
+    let (code, hint) = match error.kind() {
+        io::ErrorKind::AddrInUse => (Code::ListenInUse, "end whoever listens there (ss -ltnp shows it), or name another port"),
+        _ => (Code::ListenRefused, "name an address of this machine, and a port that this user may listen at"),
+    };
+    Failure::new(code, format!("cannot listen for {} at {address}", door.name()), error, hint)
 }

@@ -11,7 +11,7 @@ use crate::{
     config::{Config, Limits},
     dashboard::Dashboard,
     driver,
-    failure::Failure,
+    failure::{Code, Failure},
     issuers::{self, Source},
     metrics::Metrics,
     mirror::{self, Mirror},
@@ -54,14 +54,14 @@ pub(crate) fn run(dir: &Path, listen: &cli::Listen) -> Result<(), Failure> {
     config.listen.admin = listen.admin.unwrap_or(config.listen.admin);
     config.listen.operators = listen.operators.unwrap_or(config.listen.operators);
     descriptors::make_room(config.limits.connections);
-    let runtime = runtime().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
+    let runtime = runtime().map_err(|error| Failure::new(Code::SystemLimits, "cannot start", error, "check the limits on threads and memory"))?;
     let (plane, writer) = open(&config)?;
     let place = Place::of(&config.store, &config.files.telemetry);
     let telling = plane.telemetry.start(place, config.telemetry, Arc::clone(&plane.metrics), plane.otlp.clone())?;
     let served = runtime.block_on(serve(config, plane));
     // What is still open is dropped with the runtime, and with it the last way into the audit log: its writer ends.
     runtime.shutdown_timeout(TASKS_END);
-    let ended = writer.join().map_err(|_| Failure::new("cannot end well", "the audit writer failed", "see the log above"));
+    let ended = writer.join().map_err(|_| Failure::new(Code::Internal, "cannot end well", "the audit writer failed", "see the log above"));
     if telling.is_some_and(|telling| telling.join().is_err()) {
         tracing::error!(event = "telemetry-failed");
     }
@@ -74,14 +74,14 @@ pub(crate) fn beside(dir: &Path, word: &str, act: impl AsyncFnOnce(&ControlPlane
     let mut config = Config::load(dir)?;
     config.name = format!("{}.{word}", config.name);
     config.store = config.store.beside(word);
-    let runtime = runtime().map_err(|error| Failure::new("cannot start", error, "check the limits on threads and memory"))?;
+    let runtime = runtime().map_err(|error| Failure::new(Code::SystemLimits, "cannot start", error, "check the limits on threads and memory"))?;
     let (plane, writer) = open(&config)?;
     let done = runtime.block_on(async {
         plane.catch_up().await;
         act(&plane, &config).await
     });
     drop(plane);
-    let ended = writer.join().map_err(|_| Failure::new("cannot end well", "the audit writer failed", "run pinnaced audit"));
+    let ended = writer.join().map_err(|_| Failure::new(Code::Internal, "cannot end well", "the audit writer failed", "run pinnaced audit"));
     done.and(ended)
 }
 
@@ -174,7 +174,7 @@ async fn serve(config: Config, plane: ControlPlane) -> Result<(), Failure> {
 }
 
 fn on(kind: SignalKind) -> Result<Signal, Failure> {
-    signal(kind).map_err(|error: io::Error| Failure::new("cannot wait for signals", error, "check the limits on open files"))
+    signal(kind).map_err(|error: io::Error| Failure::new(Code::SystemLimits, "cannot wait for signals", error, "check the limits on open files"))
 }
 
 /// Says so on `/readyz`, then closes the listeners, then waits for what is under way.

@@ -1,7 +1,7 @@
 //! Where the store is, what goes wrong there, and reading from it.
 
 use super::{Object, Sqlite, postgres::Postgres};
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -52,14 +52,16 @@ impl Address {
     pub(crate) fn failed(&self, error: &Error) -> Failure {
         match self {
             Address::File(path) => failed(path, error),
-            Address::Server(_) => Failure::new("cannot use the PostgreSQL database", error, "check that it runs, and [store] in pinnaced.toml"),
+            Address::Server(_) => {
+                Failure::new(Code::StoreUnavailable, "cannot use the PostgreSQL database", error, "check that it runs, and [store] in pinnaced.toml")
+            }
         }
     }
 }
 
 /// What a failing database file means to a person.
 pub(crate) fn failed(path: &Path, error: &(impl fmt::Display + ?Sized)) -> Failure {
-    Failure::new(format!("cannot use the database {}", path.display()), error, "check the path, its owner and free space")
+    Failure::new(Code::StoreUnavailable, format!("cannot use the database {}", path.display()), error, "check the path, its owner and free space")
 }
 
 /// Why the store did not do it.

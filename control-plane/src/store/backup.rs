@@ -8,7 +8,7 @@ use super::{
     postgres::Postgres,
 };
 use crate::{
-    failure::Failure,
+    failure::{Code, Failure},
     files::{self, Readers},
 };
 use rusqlite::{Connection, OpenFlags};
@@ -33,13 +33,18 @@ pub(crate) struct Content {
 /// Copies the store as it is at one moment into a new file; whoever serves goes on meanwhile.
 pub(crate) fn backup(address: &Address, out: &Path) -> Result<Content, Failure> {
     if out.exists() {
-        return Err(Failure::new(format!("cannot write {}", out.display()), "it is there already", "name a file that does not exist"));
+        return Err(Failure::new(
+            Code::FileUnwritable,
+            format!("cannot write {}", out.display()),
+            "it is there already",
+            "name a file that does not exist",
+        ));
     }
     let copied = match address {
         Address::File(path) => Sqlite::open(path).and_then(|store| copy_file(&store.0, out)),
         Address::Server(server) => Postgres::connect(&server.config, PATIENCE)
             .map_err(|error| address.failed(&error))
-            .and_then(|server| copy_server(&server, out).map_err(|error| address.failed(&error))),
+            .and_then(|server| create(out).and_then(|()| copy_server(&server, out).map_err(|error| address.failed(&error)))),
     };
     let content = copied.and_then(|()| open(out)).and_then(|file| verify(&file, out));
     if content.is_err() {
@@ -54,7 +59,7 @@ pub(crate) fn restore(address: &Address, from: &Path) -> Result<Content, Failure
     let content = verify(&file, from)?;
     let full = || {
         let because = "there is something in the database already";
-        Failure::new("cannot restore", because, "move the database away, or name an empty one in pinnaced.toml")
+        Failure::new(Code::StoreNotEmpty, "cannot restore", because, "move the database away, or name an empty one in pinnaced.toml")
     };
     match address {
         Address::File(path) => {
@@ -76,7 +81,6 @@ pub(crate) fn restore(address: &Address, from: &Path) -> Result<Content, Failure
 }
 
 fn copy_server(server: &Postgres, out: &Path) -> Result<(), Error> {
-    create(out).map_err(|failure| Error::Other(failure.because().into()))?;
     let file = Connection::open_with_flags(out, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     server.copy_to(&file)?;
     one_file(&file)?;
@@ -89,9 +93,9 @@ fn copy_file(from: &Connection, out: &Path) -> Result<(), Failure> {
         from.execute("VACUUM INTO ?1", [out.to_string_lossy()])?;
         one_file(&Connection::open_with_flags(out, OpenFlags::SQLITE_OPEN_READ_WRITE)?)
     };
-    copy().map_err(|error| super::address::failed(out, &error))?;
+    copy().map_err(|error| files::cannot_write(out, &error))?;
     let synced = fs::File::open(out).and_then(|file| file.sync_all());
-    synced.map_err(|error| super::address::failed(out, &error))
+    synced.map_err(|error| files::cannot_write(out, &error))
 }
 
 /// Made beside it and renamed; what SQLite keeps beside the old file is not the new one's.
@@ -122,7 +126,9 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 fn open(path: &Path) -> Result<Connection, Failure> {
-    let failed = |because: String| Failure::new(format!("cannot use {}", path.display()), because, "name a file that pinnaced backup has made");
+    let failed = |because: String| {
+        Failure::new(Code::BackupUnusable, format!("cannot use {}", path.display()), because, "name a file that pinnaced backup has made")
+    };
     let opened = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| failed(error.to_string()))?;
     let version: i64 = opened.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| failed(error.to_string()))?;
     if version != super::sqlite::VERSION {
@@ -133,7 +139,7 @@ fn open(path: &Path) -> Result<Connection, Failure> {
 
 /// Every record must follow from the one before it.
 fn verify(file: &Connection, path: &Path) -> Result<Content, Failure> {
-    let broken = |because: String| Failure::new(format!("cannot use {}", path.display()), because, "use another backup");
+    let broken = |because: String| Failure::new(Code::BackupUnusable, format!("cannot use {}", path.display()), because, "use another backup");
     let read = || -> rusqlite::Result<Result<Content, String>> {
         let sound: String = file.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         if sound != "ok" {

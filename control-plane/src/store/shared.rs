@@ -10,7 +10,7 @@ use super::{
     audit::{Chain, Event, Record, seal},
     postgres::Postgres,
 };
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use protocol::{audit::Hash, json::Value};
 use rusqlite::params;
 use std::{
@@ -48,7 +48,7 @@ impl Shared {
         db.prepare().map_err(failed)?;
         if !take_name(&db, writer).map_err(failed)? {
             let because = format!("another pinnaced is connected to it under the name {writer}");
-            return Err(Failure::new("cannot start", because, "give each process a name of its own in pinnaced.toml"));
+            return Err(Failure::new(Code::StoreNameTaken, "cannot start", because, "give each process a name of its own in pinnaced.toml"));
         }
         let chain = drain(&db, &mut { spool }, writer).map_err(failed)?;
         let spool = Sqlite::open(&server.spool)?;

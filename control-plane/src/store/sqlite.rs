@@ -6,7 +6,7 @@ use super::{
     audit::{Chain, Event, Record},
     migrate::migrate,
 };
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::{path::Path, time::Duration};
 
@@ -192,7 +192,7 @@ fn connect(path: &Path) -> Result<(Connection, i64), Failure> {
 
 fn unknown(path: &Path, version: i64, hint: &'static str) -> Failure {
     let because = format!("its schema is version {version}, and this program knows version {VERSION}");
-    Failure::new(format!("cannot use {}", path.display()), because, hint)
+    Failure::new(Code::StoreVersion, format!("cannot use {}", path.display()), because, hint)
 }
 
 /// All of the changes or none: on a conflict what was changed before it is undone.

@@ -8,7 +8,11 @@ use super::{
     audit::{Chain, Event},
     backend::Backend,
 };
-use crate::{failure::Failure, issuers, metrics::Metrics};
+use crate::{
+    failure::{Code, Failure},
+    issuers,
+    metrics::Metrics,
+};
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
@@ -94,7 +98,7 @@ impl Log {
         let thread = thread::Builder::new()
             .name("writer".into())
             .spawn(move || writer.run(&waiting))
-            .map_err(|error| Failure::new("cannot start the writer", error, "check the limits on threads and memory"))?;
+            .map_err(|error| Failure::new(Code::SystemLimits, "cannot start the writer", error, "check the limits on threads and memory"))?;
         Ok((Self { queue, wait_max, standing }, thread))
     }
 

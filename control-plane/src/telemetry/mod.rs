@@ -13,7 +13,13 @@ mod writer;
 
 pub(crate) use fleet::Fleet;
 
-use crate::{config::Kept, failure::Failure, metrics::Metrics, otlp::Otlp, store::telemetry::Place};
+use crate::{
+    config::Kept,
+    failure::{Code, Failure},
+    metrics::Metrics,
+    otlp::Otlp,
+    store::telemetry::Place,
+};
 use protocol::event::Report;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -93,7 +99,9 @@ impl Telemetry {
         let place = self.place.get_or_init(|| place).clone();
         let writer = writer::Writer::new(place, kept, metrics, otlp, Arc::clone(&self.shared));
         let thread = thread::Builder::new().name("telemetry".into()).spawn(move || writer.run(&waiting));
-        thread.map(Some).map_err(|error| Failure::new("cannot start the telemetry's writer", error, "check the limits on threads and memory"))
+        thread
+            .map(Some)
+            .map_err(|error| Failure::new(Code::SystemLimits, "cannot start the telemetry's writer", error, "check the limits on threads and memory"))
     }
 
     /// Returns once the report is on the disk, with the number of the newest event that is.

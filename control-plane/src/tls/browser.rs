@@ -3,7 +3,11 @@
 //! The trust domain's CA signs with Ed25519, which no browser takes in a certificate (it is in none of their lists of signature
 //! schemes, RFC 8446 section 4.2.3). Whoever offers it is shown the server's certificate; whoever does not, the browsers'.
 
-use crate::{config::Files, failure::Failure, files};
+use crate::{
+    config::Files,
+    failure::{Code, Failure},
+    files,
+};
 use rustls::{
     ServerConfig, SignatureScheme,
     crypto::CryptoProvider,
@@ -31,7 +35,12 @@ pub(super) fn beside(config: &ServerConfig, files: &Files, provider: &CryptoProv
     if files.browser_certificate.exists() {
         let chain = files::certificates(&files.browser_certificate)?;
         let key = CertifiedKey::from_der(chain, files::private_key(&files.browser_key)?, provider).map_err(|error| {
-            Failure::new(format!("cannot use {}", files.browser_certificate.display()), error, "certificate and key must belong together")
+            Failure::new(
+                Code::CertificateUnusable,
+                format!("cannot use {}", files.browser_certificate.display()),
+                error,
+                "certificate and key must belong together",
+            )
         })?;
         config.cert_resolver = Arc::new(Either { usual: config.cert_resolver, browsers: Arc::new(key) });
     }

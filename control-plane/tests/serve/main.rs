@@ -6,6 +6,7 @@ mod crash;
 mod credentials;
 mod drill;
 mod enrol;
+mod failures;
 mod go;
 mod hostile;
 mod hsm;

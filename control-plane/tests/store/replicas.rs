@@ -48,5 +48,5 @@ fn a_second_process_of_the_same_name_refuses_to_start() {
     let _one = Server::start(&domain);
     let second = Command::new(env!("CARGO_BIN_EXE_pinnaced")).args(["serve", "--dir"]).arg(&domain.dir).output().unwrap();
     let said = String::from_utf8(second.stderr).unwrap();
-    assert!(!second.status.success() && said.contains("under the name pinnaced"), "{said}");
+    assert!(!second.status.success() && said.contains("under the name pinnaced") && said.ends_with("code=store.name-taken\n"), "{said}");
 }
