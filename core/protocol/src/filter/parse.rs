@@ -179,6 +179,7 @@ fn test(key: &Key, operator: Operator, values: Vec<(usize, String)>, (at, value_
         (Key::Since, _) => Err(wrong(at, "since takes =".into(), "write since=1h for hosts whose newest run ended within the hour")),
         (Key::Seen, Operator::Side(side)) => age(&one(values)?, value_at).map(|seconds| Test::Age(side, seconds)),
         (Key::Seen, _) => Err(wrong(at, "seen takes < <= > or >=".into(), "write seen>3d for hosts not heard of for three days")),
+        (Key::Generation, Operator::Side(side)) => number(one(values)?, value_at).map(|number| Test::Version(side, number)),
         (_, Operator::Side(side)) if words(key).is_none() => Ok(Test::Version(side, one(values)?)),
         (_, Operator::Side(_)) => Err(wrong(at, format!("{key} has no order"), "use = or !=")),
         (_, Operator::Is) => patterns(key, values).map(Test::Is),
@@ -186,10 +187,21 @@ fn test(key: &Key, operator: Operator, values: Vec<(usize, String)>, (at, value_
     }
 }
 
-/// Where there is a closed list of words, a word that is not on it would match nothing, for ever.
+/// Generations are numbers, and what is none would match nothing, for ever.
+fn number(text: String, at: usize) -> Result<String, Wrong> {
+    match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(text),
+        false => Err(wrong(at, format!("{text:?} is no generation"), "write a number, such as generation<42")),
+    }
+}
+
+/// Where there is a closed list of words, a word that is not on it would match nothing either.
 fn patterns(key: &Key, values: Vec<(usize, String)>) -> Result<Vec<Pattern>, Wrong> {
     let known = words(key);
     let pattern = |(at, value): (usize, String)| {
+        if *key == Key::Generation {
+            number(value.replace('*', ""), at)?;
+        }
         let pattern = Pattern(value);
         let Some(known) = &known else { return Ok(pattern) };
         if known.iter().any(|word| pattern.matches(word)) {

@@ -45,6 +45,7 @@ fn versions_compare_as_versions() {
     }
     let holds = |text: &str, value: &str| parse(text).terms()[0].test.holds(value);
     assert!(holds("kernel<4", "3.10") && !holds("kernel<4", "4.18") && holds("kernel>=4", "4.18") && !holds("os<rhel8", "alpine3"));
+    assert!(holds("generation<10", "9") && holds("generation=1*", "12") && !holds("generation=4,5", "45"));
     assert!(holds("host=web-*", "web-7") && holds("host=*b-*7", "web-17") && !holds("host=web-*", "we") && holds("host=a,b", "b"));
     assert!(!holds("host=ab*ba", "aba") && holds("host=*", "") && holds("os!=rhel7", "rhel8") && !holds("os!=rhel*", "rhel8"));
 }
@@ -63,6 +64,11 @@ fn what_is_wrong_is_shown_at_its_character() {
         ("since<1h", 5, "since takes =", "since=1h"),
         ("seen=1h", 4, "seen takes <", "seen>3d"),
         ("state<silent", 5, "state has no order", "use = or !="),
+        ("os=rhel7 generation<a", 20, "\"a\" is no generation", "write a number, such as generation<42"),
+        ("generation>=-1", 12, "\"-1\" is no generation", "a number"),
+        ("generation<4*", 11, "\"4*\" is no generation", "a number"),
+        ("generation=4,new", 13, "\"new\" is no generation", "a number"),
+        ("generation!=v4*", 12, "is no generation", "a number"),
         ("kernel<4,5", 7, "takes one value", "two terms"),
         ("os=\"rhel 7", 3, "never closed", "close it"),
         ("ö=1 os=x", 0, "is no key", "keys are"),
