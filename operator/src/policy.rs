@@ -113,13 +113,14 @@ fn show_diff(ask: &Ask, diff: &Value) {
 
 fn explain(host: &str, credential: &str, why: &Value) {
     println!("{credential} for {host}: {}", print::text(why, "decision"));
-    println!("  the host is {}, labels: {}", print::text(why, "status"), print::text(why, "labels"));
+    let labels = print::text(why, "labels");
+    println!("  the host is {}, its labels: {}", print::text(why, "status"), if labels.is_empty() { "none" } else { &labels });
     for rule in print::items(why, "rules") {
         let because = print::text(rule, "because");
         println!(
-            "  {} {}{}",
-            if rule["holds"] == true { "holds" } else { "fails" },
+            "  the rule for {} {}{}",
             print::text(rule, "rule"),
+            if rule["holds"] == true { "holds" } else { "does not hold" },
             if because.is_empty() { String::new() } else { format!(": {because}") }
         );
     }

@@ -192,7 +192,7 @@ pub(super) fn host(answer: &Value) {
         line("credential ends", &format!("{name} {}", print::time(&answer["holds"], name)));
     }
     for (name, rule) in answer["policy"].as_object().into_iter().flatten() {
-        line("granted", &format!("{name} by {}", rule.as_str().unwrap_or_default()));
+        line("granted", &format!("{name}, by the rule for {}", rule.as_str().unwrap_or_default()));
     }
     for trial in print::items(answer, "trials") {
         let verdict = Some(print::text(trial, "verdict")).filter(|verdict| !verdict.is_empty()).unwrap_or_else(|| "under way".into());

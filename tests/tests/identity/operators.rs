@@ -177,7 +177,9 @@ fn a_policy_is_tried_on_cases_before_it_is_in_force() {
         rig.forget();
         rig.run(&[]).code() == "http.forbidden"
     });
-    assert!(rig.operated(&["policy", "explain", "web-1", "db"]).contains("the host's labels do not meet role=web"));
+    let why = rig.operated(&["policy", "explain", "web-1", "db"]);
+    let rule = "\n  the rule for every host with the label role=web does not hold: the host's labels do not meet role=web";
+    assert!(why.contains("the host is active, its labels: none\n") && why.contains(rule), "{why}");
     operated(&rig, &["hosts", "label", "web-1", "--set", "role=web"]);
     rig.run(&[]).expect_delivered();
     assert!(rig.operated(&["policy", "history"]).contains("a test"));

@@ -7,7 +7,8 @@ use std::fmt::{self, Display};
 /// It holds for a host that one of the patterns includes and that meets every demand on its labels.
 #[derive(Debug)]
 pub(crate) struct Rule {
-    typed: String,
+    /// Whom it is for, as a person says it.
+    whom: String,
     hosts: Vec<HostPattern>,
     demands: Vec<Demand>,
 }
@@ -39,7 +40,7 @@ impl Display for Mismatch {
 
 impl Display for Rule {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.typed)
+        out.write_str(&self.whom)
     }
 }
 
@@ -48,9 +49,9 @@ impl Rule {
     pub(super) fn new(hosts: Option<Vec<String>>, labels: Option<Vec<String>>) -> Result<Self, String> {
         let labels = labels.unwrap_or_default();
         let hosts = hosts.unwrap_or_else(|| vec!["*".into()]);
-        let typed = format!("hosts {hosts:?} labels {labels:?}");
+        let whom = whom(&hosts, &labels);
         let hosts = hosts.iter().map(|text| HostPattern::parse(text)).collect::<Result<_, _>>()?;
-        Ok(Self { typed, hosts, demands: labels.iter().map(|text| Demand::parse(text)).collect::<Result<_, _>>()? })
+        Ok(Self { whom, hosts, demands: labels.iter().map(|text| Demand::parse(text)).collect::<Result<_, _>>()? })
     }
 
     /// Whether it holds.
@@ -60,6 +61,20 @@ impl Rule {
         }
         let unmet = self.demands.iter().find(|demand| !demand.is_met(labels));
         unmet.map_or(Ok(()), |demand| Err(Mismatch::Label(demand.to_string())))
+    }
+}
+
+/// `hosts named web-* or db-* with the labels role=web and env!=dev`.
+fn whom(hosts: &[String], labels: &[String]) -> String {
+    let named = match hosts {
+        [] => return "no host".into(),
+        hosts if hosts.iter().any(|pattern| pattern == "*") => "every host".into(),
+        hosts => format!("hosts named {}", hosts.join(" or ")),
+    };
+    match labels {
+        [] => named,
+        [label] => format!("{named} with the label {label}"),
+        labels => format!("{named} with the labels {}", labels.join(" and ")),
     }
 }
 

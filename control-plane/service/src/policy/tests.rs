@@ -45,6 +45,22 @@ fn labels_decide_and_every_demand_must_be_met() {
 }
 
 #[test]
+fn a_rule_is_said_as_a_person_says_it() {
+    let rules = [
+        ("hosts=['*']", "every host"),
+        ("labels=['role=web']", "every host with the label role=web"),
+        ("hosts=['web-*','db-1']", "hosts named web-* or db-1"),
+        ("hosts=['web-*']\nlabels=['role=web','env!=dev','gpu']", "hosts named web-* with the labels role=web and env!=dev and gpu"),
+        ("hosts=[]", "no host"),
+    ];
+    for (rule, said) in rules {
+        let policy = policy(&format!("[[credential]]\nname='db'\nkind='jwt'\naudience=['a']\n{rule}\n")).unwrap();
+        let why = policy.explain(&HostId::new("example.org", "a").unwrap(), &Labels::new(), "db").unwrap();
+        assert_eq!(why.iter().map(|(rule, _)| rule.as_str()).collect::<Vec<_>>(), [said]);
+    }
+}
+
+#[test]
 fn a_policy_that_means_nothing_is_refused_whole() {
     for text in [
         "[[credential]]\nname='db'\nkind='jwt'\nhosts=['*']",
