@@ -79,7 +79,7 @@ fn keep(plane: Arc<ControlPlane>, id: HostId, event: Event, change: Change) {
 }
 
 /// A refusal to somebody who is not known.
-pub(super) fn unauthorized(code: &str, because: &str, hint: &str) -> Reply {
+fn unauthorized(code: &str, because: &str, hint: &str) -> Reply {
     tracing::info!(event = "refused", code, because);
     reply::refuse(StatusCode::UNAUTHORIZED, code, ["this host is not known", because, hint])
 }

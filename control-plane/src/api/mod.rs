@@ -13,7 +13,7 @@ pub(crate) mod reply;
 mod room;
 mod visitor;
 
-pub(crate) use reply::{Code, Reply, closing};
+pub(crate) use reply::{Reply, closing};
 pub(crate) use room::Room;
 pub(crate) use visitor::{Certificate, Standing, Visitor};
 

@@ -11,10 +11,6 @@ use protocol::refusal::Refusal;
 /// One answer; its length is always said.
 pub(crate) type Reply = Response<Full<Bytes>>;
 
-/// The code of a refusal, beside its answer.
-#[derive(Clone)]
-pub(crate) struct Code(pub(crate) String);
-
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A 200 that no cache may keep.
@@ -44,12 +40,21 @@ pub(crate) fn text(status: StatusCode, content_type: &'static str, body: String)
     typed(status, HeaderValue::from_static(content_type), body)
 }
 
-/// Any status but 200, in words.
+/// Any status but 200, in words; what it says stands beside the answer too.
 pub(crate) fn refuse(status: StatusCode, code: &str, [error, because, hint]: [&str; 3]) -> Reply {
     let refusal = Refusal { code: code.into(), error: error.into(), because: because.into(), hint: hint.into() };
     let mut reply = typed(status, JSON, refusal.to_json());
-    reply.extensions_mut().insert(Code(refusal.code));
+    reply.extensions_mut().insert(refusal);
     reply.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    reply
+}
+
+/// The same refusal of something else.
+pub(crate) fn headed(mut reply: Reply, error: &str) -> Reply {
+    if let Some(refusal) = reply.extensions_mut().get_mut::<Refusal>() {
+        refusal.error = error.into();
+        *reply.body_mut() = Full::from(refusal.to_json());
+    }
     reply
 }
 

@@ -5,14 +5,17 @@ use super::{
     farewell::{Farewell, Last},
 };
 use crate::{
-    api::{self, Code, ControlPlane, Visitor},
+    api::{self, ControlPlane, Visitor},
     config::Limits,
     dashboard::{self, Content},
     tls::Configs,
 };
 use hyper::{HeaderMap, Request, Response, body::Incoming, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use protocol::membership::{BINDING_BYTES, BINDING_LABEL};
+use protocol::{
+    membership::{BINDING_BYTES, BINDING_LABEL},
+    refusal::Refusal,
+};
 use rustls::ServerConfig;
 use std::{
     convert::Infallible,
@@ -94,7 +97,7 @@ async fn answer(desk: Desk<'_>, request: Request<Incoming>) -> Result<Response<C
     if let Some(last) = desk.last {
         last.store(asked_to_close || close(reply.headers()), Ordering::Relaxed);
     }
-    let code = reply.extensions().get::<Code>().map(|code| code.0.as_str());
+    let code = reply.extensions().get().map(|refusal: &Refusal| refusal.code.as_str());
     desk.plane.metrics.answered(desk.door.name(), reply.status().as_u16(), code, started.elapsed());
     Ok(reply)
 }

@@ -8,19 +8,21 @@ fn what_is_out_of_form_is_refused_with_words_and_changes_nothing() {
     let desk = Desk::new();
     let admin = desk.admin();
     let refused_as = |path: &str, text: &str, code: &str| {
-        let reply = desk.server.operate(&admin, &format!("/v1/operators/{path}"), Some(text));
-        assert_eq!(body(&reply)["code"], code, "{path} {text:.80}");
+        let reply = body(&desk.server.operate(&admin, &format!("/v1/operators/{path}"), Some(text)));
+        assert_eq!(reply["code"], code, "{path} {text:.80}");
+        reply["error"].as_str().unwrap().to_owned()
     };
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
     for text in ["", "{}", "null", "{\"hosts\":1}", "{\"hosts\":\"*\",\"ttl_seconds\":60,\"reason\":\"r\",\"typo\":1}", deep.as_str()] {
-        refused_as("tokens/create", text, "request.invalid");
+        assert_eq!(refused_as("tokens/create", text, "request.invalid"), "no token was created");
     }
     let token = |hosts: &str, ttl: i64, reason: &str| json!({"hosts": hosts, "ttl_seconds": ttl, "reason": reason}).to_string();
     for text in [token("../*", 60, "r"), token("*", 0, "r"), token("*", 99_999_999, "r"), token("*", 60, " "), token("*", 60, &"r".repeat(600))] {
-        refused_as("tokens/create", &text, "request.invalid");
+        assert_eq!(refused_as("tokens/create", &text, "request.invalid"), "no token was created");
     }
-    refused_as("hosts/change", "{\"names\":[\"none\"],\"action\":\"ban\",\"reason\":\"r\"}", "host.unknown");
-    refused_as("tokens/revoke", "{\"name\":\"00\",\"reason\":\"r\"}", "token.unknown");
+    let ban = "{\"names\":[\"none\"],\"action\":\"ban\",\"reason\":\"r\"}";
+    assert_eq!(refused_as("hosts/change", ban, "host.unknown"), "no host was changed");
+    assert_eq!(refused_as("tokens/revoke", "{\"name\":\"00\",\"reason\":\"r\"}", "token.unknown"), "the token was not revoked");
     let big = std::env::temp_dir().join(format!("pinnaced-big-{}", std::process::id()));
     std::fs::write(&big, vec![b' '; 2 << 20]).unwrap();
     let reply = desk.server.operate(&admin, "/v1/operators/tokens/create", Some(&format!("@{}", big.display())));

@@ -35,6 +35,8 @@ fn every_route_asks_for_its_role() {
         for (who, identity) in &nobodies {
             let reply = desk.server.operate(identity, &route.path, asked);
             assert_eq!(refused(&reply), (401, "operator.unknown".into()), "{who} at {}", route.path);
+            let error = body(&reply)["error"].to_string();
+            assert!(!error.contains("this host") && !error.contains("it was not done"), "{who} at {}: {error}", route.path);
         }
         let reply = desk.server.fetch(&format!("https://{}{}", desk.server.operators, route.path), &[]);
         assert_eq!(refused(&reply), (401, "operator.unknown".into()), "nobody at {}", route.path);

@@ -48,9 +48,13 @@ fn the_host_and_the_fleets_picture_say_the_same_words() {
     assert!(doctor.contains("failing, generation 0") && doctor.contains("last run: delivery.directory-missing"), "{doctor}");
 
     let host = rig.operated(&["fleet", "host", "web-1"]);
-    for word in
-        ["failing", "delivery.directory-missing", "create it, or start the agent that does", "granted           db by", "credential ends   db"]
-    {
+    for word in [
+        "failing",
+        "delivery.directory-missing",
+        "create it, or start the agent that does",
+        "granted           db, by the rule for every host\n",
+        "credential ends   db",
+    ] {
         assert!(host.contains(word), "{word}: {host}");
     }
     let told = rig.operated(&["fleet", "status"]);
@@ -61,6 +65,8 @@ fn the_host_and_the_fleets_picture_say_the_same_words() {
     assert!(weird.contains("\nweb-1  0.0   os="), "{weird}");
     let unasked = rig.operate(&["rollout", "explain"]);
     assert!(String::from_utf8_lossy(&unasked.stderr).contains("because: there was no rollout yet"), "{unasked:?}");
+    let paused = rig.operate(&["rollout", "pause", "--reason", "a test"]);
+    assert!(String::from_utf8_lossy(&paused.stderr).starts_with("pinnacectl: error: the rollout was not paused\n"), "{paused:?}");
     let csv = rig.operated(&["-o", "csv", "fleet", "hosts", "code=delivery.*", "state=failing"]);
     assert!(csv.starts_with("name,state,code,") && csv.contains("\r\nweb-1,failing,delivery.directory-missing,0,"), "{csv}");
     let drawn = rig.operated(&["fleet", "watch", "--times", "2", "--every", "1s"]);
@@ -72,7 +78,12 @@ fn the_host_and_the_fleets_picture_say_the_same_words() {
     let wrong = rig.operate(&["fleet", "hosts", "stat=failing"]);
     let words = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert!(!wrong.status.success() && words.contains("because: \"stat\" is no key\n  stat=failing\n  ^\n"), "{words}");
+    assert!(words.starts_with("pinnacectl: error: cannot list hosts\n"), "{words}");
     assert!(words.contains("hint: did you mean state?") && words.contains("code=filter.invalid"), "{words}");
+    let wrong = rig.operate(&["fleet", "status", "generation<a"]);
+    let words = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    let shown = "pinnacectl: error: cannot show how the fleet is\npinnacectl: because: \"a\" is no generation\n  generation<a\n             ^\n";
+    assert!(!wrong.status.success() && words.starts_with(shown) && words.ends_with("code=filter.invalid\n"), "{words}");
     assert!(!rig.operate(&["-o", "csv", "whoami"]).status.success());
 }
 

@@ -6,7 +6,7 @@ use super::{
     refuse,
 };
 use crate::{
-    api::{ControlPlane, Reply},
+    api::{ControlPlane, Reply, reply},
     registry::Known,
     store::{Change, Kind},
 };
@@ -90,7 +90,8 @@ pub(super) async fn change(desk: Desk, asked: ChangeHosts) -> Answer<Touched> {
 
 fn in_part(done: usize, all: usize) -> Box<Reply> {
     let because = format!("{done} of {all} hosts were changed, and then it could not go on");
-    refuse(StatusCode::SERVICE_UNAVAILABLE, "hosts.in-part", &because, "say the same again: it touches only those that are left")
+    let refusal = refuse(StatusCode::SERVICE_UNAVAILABLE, "hosts.in-part", &because, "say the same again: it touches only those that are left");
+    Box::new(reply::headed(*refusal, "not every host was changed"))
 }
 
 /// The hosts that the change would touch: those that it changes.

@@ -14,6 +14,7 @@ mod role;
 mod rollout;
 mod status;
 mod tokens;
+mod undone;
 mod wave;
 mod weird;
 
@@ -159,9 +160,10 @@ where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
+    let path = request.uri().path().to_owned();
     match route(plane, visitor, request, patience).await {
         Ok(body) => reply::json(body),
-        Err(refusal) => *refusal,
+        Err(refusal) => *undone::named(refusal, &path),
     }
 }
 
@@ -182,8 +184,12 @@ where
 
 /// Answers a question of an operator who is known already, by the same table.
 pub(crate) async fn ask(plane: &Arc<ControlPlane>, operator: &Operator, method: &Method, path: &str, body: Bytes) -> Result<String, Box<Reply>> {
-    let route = permitted(operator, method, path)?;
-    (route.answer)(Desk { plane: Arc::clone(plane), operator: operator.clone(), ends: 0 }, body).await
+    let desk = Desk { plane: Arc::clone(plane), operator: operator.clone(), ends: 0 };
+    let answered = match permitted(operator, method, path) {
+        Ok(route) => (route.answer)(desk, body).await,
+        Err(refusal) => Err(refusal),
+    };
+    answered.map_err(|refusal| undone::named(refusal, path))
 }
 
 /// Whether the table has such a route and lets this role use it.
@@ -218,7 +224,8 @@ where
 
 /// The operator at the other end, asked on every request.
 pub(crate) fn identified(plane: &ControlPlane, visitor: &Visitor, now: i64) -> Answer<Operator> {
-    let unauthorized = |because| Box::new(super::admission::unauthorized("operator.unknown", because, "issue an operator's certificate"));
+    let unauthorized =
+        |because| refuse(StatusCode::UNAUTHORIZED, "operator.unknown", because, "pinnacectl operator issue makes an operator's certificate");
     let certificate = visitor.certificate.as_ref().ok_or_else(|| unauthorized("the client showed no certificate"))?;
     if certificate.standing_at(now) != Standing::Ours {
         return Err(unauthorized("the client certificate is over, or of no CA of ours"));
@@ -257,7 +264,7 @@ impl Desk {
             match self.plane.change(event, changes).await {
                 Ok(()) => return Ok(outcome),
                 Err(NotWritten::Conflict) => self.plane.catch_up().await,
-                Err(not_written) => return Err(Box::new(super::credential::unrecorded(not_written))),
+                Err(not_written) => return Err(unrecorded(not_written)),
             }
         }
         Err(refuse(StatusCode::CONFLICT, "store.conflict", "somebody else changes the same all the time", "try again"))
@@ -275,7 +282,11 @@ fn invalid(because: &str) -> Box<Reply> {
 
 fn refuse(status: StatusCode, code: &str, because: &str, hint: &str) -> Box<Reply> {
     tracing::info!(event = "refused", listener = "operators", code, because);
-    Box::new(reply::refuse(status, code, ["it was not done", because, hint]))
+    Box::new(reply::refuse(status, code, [undone::UNNAMED, because, hint]))
+}
+
+fn unrecorded(not_written: NotWritten) -> Box<Reply> {
+    Box::new(reply::headed(super::credential::unrecorded(not_written), undone::UNNAMED))
 }
 
 #[cfg(test)]

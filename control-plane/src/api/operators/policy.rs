@@ -6,7 +6,7 @@ use super::{
         ApplyPolicy, CaseTested, ExplainPolicy, Explained, Outcome, PolicyApplied, PolicyCase, PolicyChecked, PolicyDiff, PolicyHistory, PolicyLine,
         PolicyTested, PolicyText, PolicyView, RuleView, TestPolicy,
     },
-    refuse,
+    refuse, unrecorded,
 };
 use crate::{
     api::ControlPlane,
@@ -148,7 +148,7 @@ pub(super) async fn apply(desk: Desk, asked: ApplyPolicy) -> Answer<PolicyApplie
             Ok(PolicyApplied { version: 1, number, touched, dry_run: false })
         }
         Err(NotWritten::Conflict) => Err(overtaken()),
-        Err(not_written) => Err(Box::new(crate::api::credential::unrecorded(not_written))),
+        Err(not_written) => Err(unrecorded(not_written)),
     }
 }
 
