@@ -31,12 +31,7 @@ pub(crate) fn restore(dir: &Path, from: &Path) -> Result<(), Failure> {
             .with("tokens_ended", ended);
         let told = plane.change(event, changes).await;
         told.map_err(|because| {
-            Failure::new(
-                Code::StoreUnavailable,
-                "cannot end the tokens of the backup",
-                format!("{because:?}"),
-                "remove the database and restore again",
-            )
+            Failure::new(Code::StoreUnavailable, "cannot end the tokens of the backup", because, "remove the database and restore again")
         })?;
         println!("Restored {} objects and {} audit records; {ended} unspent tokens are ended.", content.objects, content.records);
         println!("What was changed after the backup is gone, bans too: compare with the last exported audit log before you serve.");

@@ -108,7 +108,7 @@ pub(crate) fn run() -> Result<(), Failure> {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(wrong) if wrong.use_stderr() => return Err(misused(&wrong)),
-        Err(asked) => return asked.print().map_err(|error| files::cannot_print(&error)),
+        Err(asked) => return files::printed(asked.print()),
     };
     match arguments.command {
         Command::Init { dir, trust_domain, names, postgres } => init::run(&dir, &trust_domain, &names, postgres.as_deref()),
@@ -137,5 +137,5 @@ fn print_audit(dir: &std::path::Path) -> Result<(), Failure> {
     let store = store::Reader::open(&config.store)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let read = store.each_line(|line| writeln!(out, "{line}")).map_err(|error| config.store.failed(&error))?;
-    read.and_then(|()| out.flush()).map_err(|error| files::cannot_print(&error))
+    files::printed(read.and_then(|()| out.flush()))
 }

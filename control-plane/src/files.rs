@@ -8,6 +8,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
+    process,
 };
 
 /// Who may read a file that is made here.
@@ -94,7 +95,13 @@ pub(crate) fn cannot_write(path: &Path, error: &impl Display) -> Failure {
     Failure::new(Code::FileUnwritable, format!("cannot write {}", path.display()), error, "check the path, its owner and free space")
 }
 
-/// What a standard output that takes nothing means to a person.
-pub(crate) fn cannot_print(error: &io::Error) -> Failure {
-    Failure::new(Code::FileUnwritable, "cannot print", error, "check standard output")
+/// What became of words for a standard output. Whose reader has seen enough, such as `head`, ends as what a closed pipe ends does.
+pub(crate) fn printed(done: io::Result<()>) -> Result<(), Failure> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => process::exit(CLOSED_PIPE),
+        done => done.map_err(|error| Failure::new(Code::FileUnwritable, "cannot print", error, "check standard output")),
+    }
 }
+
+/// What a shell says of a program that SIGPIPE ended.
+const CLOSED_PIPE: i32 = 141;

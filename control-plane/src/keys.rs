@@ -211,7 +211,10 @@ pub(crate) async fn take_in(plane: &ControlPlane, files: &Files) -> Result<(), F
     match order(plane, "keys-taken-in", by, |_, _| Ok(changed.clone())).await {
         // Another process has taken them in; they are read with the next look.
         Ok(_) | Err(NotDone::NotWritten(NotWritten::Conflict)) => Ok(()),
-        Err(because) => Err(Failure::new(Code::StoreUnavailable, "cannot keep the keys", format!("{because:?}"), "check the disk of the database")),
+        Err(NotDone::NotWritten(because)) => {
+            Err(Failure::new(Code::StoreUnavailable, "cannot keep the keys", because, "check the disk of the database"))
+        }
+        Err(not_done) => Err(command::failure(not_done)),
     }
 }
 

@@ -150,7 +150,7 @@ async fn vouch(plane: &ControlPlane, before: Option<&Vouched>, root: &Root, targ
             Ok(true)
         }
         Err(NotWritten::Conflict) => Ok(false),
-        Err(because) => Err(refused(&format!("it cannot be kept: {because:?}"))),
+        Err(because) => Err(refused(&format!("it cannot be kept: {because}"))),
     }
 }
 

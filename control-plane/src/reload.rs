@@ -197,9 +197,7 @@ impl Watch {
         match apply_policy(plane, text, by, None, vec![setting]).await {
             // Another process has taken one in; it is read with the next look.
             Ok(_) | Err(NotWritten::Conflict) => Ok(()),
-            Err(because) => {
-                Err(Failure::new(Code::StoreUnavailable, "cannot keep the policy", format!("{because:?}"), "check the disk of the database"))
-            }
+            Err(because) => Err(Failure::new(Code::StoreUnavailable, "cannot keep the policy", because, "check the disk of the database")),
         }
     }
 

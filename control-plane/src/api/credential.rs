@@ -156,11 +156,5 @@ fn unsigned(host: &HostId, name: &str) -> Reply {
 
 /// A 503: what is not durable has not happened.
 pub(super) fn unrecorded(not_written: NotWritten) -> Reply {
-    let because = match not_written {
-        NotWritten::Full => "too many audit records wait for the disk",
-        NotWritten::Failed => "its audit record could not be written",
-        NotWritten::Late => "its audit record was not written in time",
-        NotWritten::Conflict => "somebody else changed the same at the same time",
-    };
-    reply::come_again("audit.unavailable", ["nothing was issued", because, "check the disk of the control plane's database"])
+    reply::come_again("audit.unavailable", ["nothing was issued", &not_written.to_string(), "check the disk of the control plane's database"])
 }

@@ -124,7 +124,8 @@ fn with_plane(dir: &Path, act: impl AsyncFnOnce(&ControlPlane, &Config) -> Resul
     })
 }
 
-fn failure(not_done: NotDone) -> Failure {
+/// What it means to a person.
+pub(super) fn failure(not_done: NotDone) -> Failure {
     match not_done {
         NotDone::Refused(refused) => Failure::new(
             Code::KeyRefused,
@@ -133,9 +134,7 @@ fn failure(not_done: NotDone) -> Failure {
             "pinnaced keys list shows every key; --force with a --reason goes against the rules",
         ),
         NotDone::Failed(failure) => failure,
-        NotDone::NotWritten(because) => {
-            Failure::new(Code::StoreUnavailable, "the order was not carried out", format!("its record was not written: {because:?}"), "run it again")
-        }
+        NotDone::NotWritten(because) => Failure::new(Code::StoreUnavailable, "the order was not carried out", because, "run it again"),
     }
 }
 
@@ -165,5 +164,5 @@ fn as_lines(changed: &Changed) -> String {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    writeln!(io::stdout().lock(), "{text}").map_err(|error| files::cannot_print(&error))
+    files::printed(writeln!(io::stdout().lock(), "{text}"))
 }

@@ -14,6 +14,7 @@ use crate::{
     metrics::Metrics,
 };
 use std::{
+    fmt,
     sync::{
         Arc, PoisonError, RwLock,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
@@ -49,6 +50,17 @@ pub(crate) enum NotWritten {
     Late,
     /// An object was changed by someone else in the meantime.
     Conflict,
+}
+
+impl fmt::Display for NotWritten {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(match self {
+            Self::Full => "too many audit records wait for the disk",
+            Self::Failed => "its audit record could not be written",
+            Self::Late => "its audit record was not written in time",
+            Self::Conflict => "somebody else changed the same at the same time",
+        })
+    }
 }
 
 /// The way in; cheap to share.

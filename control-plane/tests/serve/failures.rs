@@ -54,6 +54,15 @@ fn a_command_line_that_is_not_understood_says_what_is_wrong_with_it() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let domain = Domain::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = Command::new(env!("CARGO_BIN_EXE_pinnaced")).args(["keys", "list", "--dir"]).arg(&domain.dir).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(141), ""));
+}
+
+#[test]
 fn what_lies_in_the_folder_is_told_apart() {
     let domain = Domain::new();
     let dir = domain.dir.display().to_string();
