@@ -3,7 +3,7 @@
 use super::{
     Content, act, asset, live, map,
     page::{self, Asked},
-    session::Guest,
+    session::{By, Guest},
     show,
 };
 use crate::api::{ControlPlane, Reply, Visitor, now, operators, reply};
@@ -71,9 +71,10 @@ where
     let theme = cookie(request.headers(), THEME).unwrap_or_default().to_owned();
     let session = cookie(request.headers(), COOKIE).map(ToOwned::to_owned);
     if let Some(link) = path.strip_prefix("/login/") {
-        return if get { offer(plane, link, &theme) } else { open(plane, request.headers(), link, &theme).await };
+        let is_form = request.method() == Method::POST;
+        return if is_form { open(plane, request.headers(), link, &theme).await } else { offer(plane, link, &theme) };
     }
-    let guest = match guest(plane, visitor, session.as_deref()) {
+    let guest = match guest(plane, visitor, session.as_deref(), by(request.headers())) {
         Ok(guest) => guest,
         Err(refusal) => return show::stranger(*refusal, &theme),
     };
@@ -91,8 +92,8 @@ where
 }
 
 /// Who asks: by a certificate, or else by a session; nobody else sees anything.
-fn guest(plane: &ControlPlane, visitor: &Visitor, session: Option<&str>) -> Result<Guest, Box<Reply>> {
-    let by_session = || session.and_then(|session| plane.dashboard.sessions.guest(session, now()));
+fn guest(plane: &ControlPlane, visitor: &Visitor, session: Option<&str>, by: By) -> Result<Guest, Box<Reply>> {
+    let by_session = || session.and_then(|session| plane.dashboard.sessions.guest(session, now(), by));
     let guest = match operators::identified(plane, visitor, now()) {
         Ok(operator) => plane.dashboard.sessions.certified(operator),
         Err(refusal) if visitor.certificate.is_some() && by_session().is_none() => return Err(not_let_in(*refusal)),
@@ -133,18 +134,19 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     if request.method() != Method::POST {
-        return show::refused(&asked, reply::wrong_method());
+        return show::refused(&asked, "/", reply::wrong_method());
     }
     let foreign = is_foreign(request.headers());
     let body = match operators::body(request, patience).await {
         Ok(body) => body,
-        Err(refusal) => return show::refused(&asked, *refusal),
+        Err(refusal) => return show::refused(&asked, "/", *refusal),
     };
     let form = page::fields(&body);
+    let back = act::back(&form);
     let brought = form.iter().find(|(name, _)| name == "forgery").map(|(_, value)| value.as_str()).unwrap_or_default();
     if foreign || aws_lc_rs::constant_time::verify_slices_are_equal(brought.as_bytes(), asked.guest.forgery.as_bytes()).is_err() {
         let words = ["it was not done", "the form is not one of this page", "load the page anew and try again"];
-        return show::refused(&asked, reply::refuse(StatusCode::FORBIDDEN, "dashboard.forgery", words));
+        return show::refused(&asked, back, reply::refuse(StatusCode::FORBIDDEN, "dashboard.forgery", words));
     }
     match asked.path.as_str() {
         "/logout" => {
@@ -154,13 +156,13 @@ where
         "/theme" => {
             let theme = form.iter().find(|(name, _)| name == "theme").map(|(_, value)| value.as_str());
             let theme = theme.filter(|theme| ["light", "dark"].contains(theme)).unwrap_or("auto");
-            with_cookie(see(act::back(&form)), THEME, theme, Some(THEME_SECONDS))
+            with_cookie(see(back), THEME, theme, Some(THEME_SECONDS))
         }
         "/act" => match act::act(plane, &asked.guest, &form).await {
-            Ok(()) => see(act::back(&form)),
-            Err(refusal) => show::refused(&asked, *refusal),
+            Ok(()) => see(back),
+            Err(refusal) => show::refused(&asked, back, *refusal),
         },
-        _ => show::refused(&asked, reply::nothing_there()),
+        _ => show::refused(&asked, back, reply::nothing_there()),
     }
 }
 
@@ -180,6 +182,11 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     let site = text("sec-fetch-site").is_some_and(|site| site != "same-origin");
     let origin = text("origin").is_some_and(|origin| Some(origin) != text("host").map(|host| format!("https://{host}")).as_deref());
     site || origin
+}
+
+/// What a page's script fetches goes into no window (Fetch Metadata, section 2.1).
+fn by(headers: &HeaderMap) -> By {
+    if headers.get("sec-fetch-dest").is_some_and(|place| place != "document") { By::Script } else { By::Hand }
 }
 
 fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -202,4 +209,17 @@ pub(super) fn see(place: &str) -> Response<Content> {
     *reply.status_mut() = StatusCode::SEE_OTHER;
     reply.headers_mut().insert(header::LOCATION, HeaderValue::from_str(place).unwrap_or(HeaderValue::from_static("/")));
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_open_page_fetches_is_no_use_by_hand() {
+        let by =
+            |place: &str| by(&HeaderMap::from_iter([(header::HeaderName::from_static("sec-fetch-dest"), HeaderValue::from_str(place).unwrap())]));
+        assert_eq!(["document", "empty", "iframe"].map(by), [By::Hand, By::Script, By::Script]);
+        assert_eq!(super::by(&HeaderMap::new()), By::Hand, "a browser that does not say");
+    }
 }

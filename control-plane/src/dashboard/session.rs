@@ -52,6 +52,15 @@ pub(crate) struct Guest {
     pub(crate) session: bool,
 }
 
+/// Who asks in an operator's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Themselves: they follow a link, load a page, press a button.
+    Hand,
+    /// A page of ours that they have left open.
+    Script,
+}
+
 impl Default for Sessions {
     fn default() -> Self {
         Self { links: Mutex::default(), sessions: Mutex::default(), secret: token() }
@@ -80,15 +89,17 @@ impl Sessions {
         lock(&self.links).get(&name(link)).is_some_and(|pass| now < pass.ends)
     }
 
-    /// Whose session it is.
-    pub(crate) fn guest(&self, session: &str, now: i64) -> Option<Guest> {
+    /// Whose session it is; one that nobody's hand has used for long is over, whatever an open page still fetches.
+    pub(crate) fn guest(&self, session: &str, now: i64, by: By) -> Option<Guest> {
         let mut sessions = lock(&self.sessions);
         let name = name(session);
         if sessions.get(&name).is_some_and(|pass| !pass.is_alive(now)) {
             sessions.remove(&name);
         }
         let pass = sessions.get_mut(&name)?;
-        pass.used_at = now;
+        if by == By::Hand {
+            pass.used_at = now;
+        }
         Some(Guest { operator: pass.operator.clone(), forgery: pass.forgery.clone(), session: true })
     }
 
@@ -186,16 +197,17 @@ mod tests {
         assert!(sessions.is_link(&late, LINK_SECONDS - 1) && sessions.open(&late, LINK_SECONDS).is_none());
         let (session, operator) = sessions.open(&link(LATER, 0), 1).unwrap();
         assert_eq!(operator, ann());
-        assert!(sessions.guest(&session, IDLE_SECONDS).is_some());
-        assert!(sessions.guest(&session, 2 * IDLE_SECONDS - 1).is_some(), "it was used");
-        assert!(sessions.guest(&session, 3 * IDLE_SECONDS).is_none(), "it was left alone");
+        assert!(sessions.guest(&session, IDLE_SECONDS, By::Hand).is_some());
+        assert!(sessions.guest(&session, 2 * IDLE_SECONDS - 1, By::Hand).is_some(), "it was used");
+        assert!(sessions.guest(&session, 3 * IDLE_SECONDS - 2, By::Script).is_some(), "an open page is kept current,");
+        assert!(sessions.guest(&session, 3 * IDLE_SECONDS - 1, By::Script).is_none(), "and keeps no session alive");
         let (session, _) = sessions.open(&link(100, 0), 1).unwrap();
-        assert!(sessions.guest(&session, 99).is_some() && sessions.guest(&session, 100).is_none());
+        assert!(sessions.guest(&session, 99, By::Hand).is_some() && sessions.guest(&session, 100, By::Hand).is_none());
         let (session, _) = sessions.open(&link(LATER, 0), 0).unwrap();
         for now in (0..SESSION_SECONDS).step_by(1_000) {
-            assert!(sessions.guest(&session, now).is_some());
+            assert!(sessions.guest(&session, now, By::Hand).is_some());
         }
-        assert!(sessions.guest(&session, SESSION_SECONDS).is_none());
+        assert!(sessions.guest(&session, SESSION_SECONDS, By::Hand).is_none());
     }
 
     #[test]
@@ -204,11 +216,11 @@ mod tests {
         let open = |now| sessions.open(&sessions.link(&ann(), LATER, now).unwrap().0, now).unwrap().0;
         let first = open(0);
         let all: Vec<_> = (1..=i64::try_from(SESSIONS_EACH_MAX).unwrap()).map(open).collect();
-        assert!(sessions.guest(&first, 20).is_none(), "the oldest made room");
-        assert!(all.iter().all(|session| sessions.guest(session, 20).is_some()));
+        assert!(sessions.guest(&first, 20, By::Hand).is_none(), "the oldest made room");
+        assert!(all.iter().all(|session| sessions.guest(session, 20, By::Hand).is_some()));
         sessions.close(&all[0]);
-        assert!(sessions.guest(&all[0], 20).is_none());
-        assert!(sessions.guest("", 20).is_none() && sessions.open("", 20).is_none());
+        assert!(sessions.guest(&all[0], 20, By::Hand).is_none());
+        assert!(sessions.guest("", 20, By::Hand).is_none() && sessions.open("", 20).is_none());
     }
 
     #[test]

@@ -83,9 +83,9 @@ pub(super) fn data(value: &serde_json::Value) -> Response<Content> {
     crate::api::reply::json(value.to_string()).map(Content::Left)
 }
 
-/// A refusal, in its own words.
-pub(super) fn refused(asked: &Asked, reply: Reply) -> Response<Content> {
-    let around = Around::new("Not done", "", asked);
+/// A refusal, in its own words, and the page to go on from.
+pub(super) fn refused(asked: &Asked, back: &str, reply: Reply) -> Response<Content> {
+    let around = Around { here: back.into(), ..Around::new("Not done", "", asked) };
     let status = reply.status();
     page(status, &Refused { around, refusal: words(reply), login: false })
 }

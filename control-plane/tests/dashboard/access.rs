@@ -98,6 +98,9 @@ fn a_link_opens_once_however_many_try_at_once_and_looking_at_it_spends_nothing()
     for _ in 0..4 {
         let link = link(&desk, "viewer", "ann");
         assert_eq!(stranger(&desk).get(&link).status, 200);
+        for method in ["HEAD", "OPTIONS", "PUT"] {
+            assert_eq!(stranger(&desk).fetch(&link, &["--head", "--request", method]).status, 200, "{method}");
+        }
         assert_eq!(stranger(&desk).fetch(&link, &["--data", "", "-H", "Origin: https://evil.example"]).status, 410, "not from another site's page");
         let opened = thread::scope(|scope| {
             let all: Vec<_> = (0..8).map(|_| scope.spawn(|| stranger(&desk).post(&link, "").status)).collect();
@@ -149,7 +152,17 @@ fn a_session_is_its_operators_with_their_role_until_they_leave_or_are_put_out() 
     };
     let refused = act(&ann, "quarantine");
     assert!(refused.status == 403 && refused.body.contains("operator.role"), "{refused:?}");
-    assert_eq!(act(&bob, "nonsense").status, 400);
+    assert!(refused.body.contains("<a href=\"/hosts/web-1\">Back"), "{refused:?}");
+    let nonsense = act(&bob, "nonsense");
+    assert!(nonsense.status == 400 && nonsense.body.contains("<a href=\"/hosts/web-1\">Back"), "{nonsense:?}");
+    let stale = bob.post("/act", "forgery=0&act=quarantine&host=web-1&reason=odd&back=/hosts/web-1");
+    assert!(stale.status == 403 && stale.body.contains("<a href=\"/hosts/web-1\">Back"), "{stale:?}");
+    for (path, words) in
+        [("/hosts/web-2", ["no host of this name", "href=\"/hosts\">Back"]), ("/nowhere", ["no such path", "href=\"/\">To the fleet"])]
+    {
+        let nothing = bob.get(path);
+        assert!(nothing.status == 404 && words.iter().all(|word| nothing.body.contains(word)), "{nothing:?}");
+    }
     let done = act(&bob, "quarantine");
     assert!(done.status == 303 && done.head.contains("location: /hosts/web-1"), "{done:?}");
     let newest = desk.changes().pop().unwrap();

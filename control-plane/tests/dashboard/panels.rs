@@ -306,7 +306,7 @@ fn host(stage: &Stage) {
     stage.browser.wait("the list of its site", "return location.pathname === '/hosts'");
     assert_eq!(stage.number("#total"), stage.of(|other| other.site == member.site).len());
     stage.open("/hosts/nobody");
-    assert!(stage.browser.text("main").contains("nothing at this path"));
+    assert!(stage.browser.text("main").contains("no host of this name is on record"));
     stage.browser.complaints();
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, asked: &Asked) -> Response
     }
     let records = match find(plane, &asked.guest, "/v1/operators/audit/find", &question).await {
         Ok(found) => records(&found),
-        Err(refusal) => return show::refused(asked, *refusal),
+        Err(refusal) => return show::refused(asked, "/audit", *refusal),
     };
     let link = |since: &'static str| (since, format!("/audit?host={}&event={}&since={since}", escaped(&host), escaped(&event)));
     let spans = ["1h", "24h", "7d"].map(link);

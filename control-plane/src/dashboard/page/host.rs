@@ -50,7 +50,8 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, asked: &Asked, name: &str)
     // Where the database is away, what is in memory is shown.
     let history = read.unwrap_or_else(|_| tokio::task::block_in_place(|| plane.snapshot()).host(name, BTreeMap::new(), Vec::new()));
     let (Some(mut history), Some(known)) = (history, plane.registry.host(name)) else {
-        return show::refused(asked, reply::nothing_there());
+        let words = ["there is no such host", "no host of this name is on record", "look for it in the list of hosts"];
+        return show::refused(asked, "/hosts", reply::refuse(StatusCode::NOT_FOUND, "host.unknown", words));
     };
     // What somebody has just done is seen at once, although the snapshot is from before.
     history.status = known.value.status.name().into();

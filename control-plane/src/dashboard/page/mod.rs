@@ -42,7 +42,7 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, asked: Asked) -> Response<
         "/audit" => audit::answer(plane, &asked).await,
         path => match path.strip_prefix("/hosts/") {
             Some(name) => host::answer(plane, &asked, &decoded(name, false)).await,
-            None => show::refused(&asked, reply::nothing_there()),
+            None => show::refused(&asked, "/", reply::nothing_there()),
         },
     }
 }
