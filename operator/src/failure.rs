@@ -38,5 +38,18 @@ impl Failure {
 
 /// Words of others may hold what moves a terminal's cursor. Lines stay: a policy's error shows its place in them.
 pub(crate) fn harmless(words: &str) -> String {
-    words.trim_end().replace(|letter: char| letter.is_control() && letter != '\n', " ")
+    // Unicode 17, UAX #9, section 2: what changes the direction of a line that it stands in.
+    let turns = |letter: char| matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    words.trim_end().replace(|letter: char| letter.is_control() && letter != '\n' || turns(letter), " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn what_others_say_turns_no_line_and_moves_no_cursor() {
+        assert_eq!(harmless("rhel7\u{202e}7lehr\u{2066}\u{1b}[2J\u{9b}A\r"), "rhel7 7lehr  [2J A");
+        assert_eq!(harmless("line\n  ^ Übung 日本 שלום\n"), "line\n  ^ Übung 日本 שלום");
+    }
 }

@@ -1,7 +1,7 @@
 //! Answers about the fleet as a person reads them.
 
 use crate::{failure::harmless, print};
-use protocol::time::span;
+use protocol::{phases::Phase, time::span};
 use serde_json::Value;
 use std::fmt::Write;
 use time::OffsetDateTime;
@@ -211,7 +211,7 @@ pub(super) fn event_rows(answer: &Value) -> Rows {
     let row = |event: &Value| {
         let mut cells = vec![print::time(event, "at")];
         cells.extend(["outcome", "code", "elapsed_ms"].map(|member| print::text(event, member)));
-        cells.extend(["resolve_ms", "connect_ms", "tls_ms", "request_ms", "deliver_ms"].map(|member| print::text(&event["phases"], member)));
+        cells.extend(Phase::ALL.map(|phase| print::text(&event["phases"], &format!("{}_ms", phase.name()))));
         cells.extend(["attempts", "generation", "update", "identity", "verdict"].map(|member| print::text(event, member)));
         cells
     };
@@ -254,4 +254,23 @@ fn percent(share: &Value) -> String {
 pub(super) fn clock() -> String {
     let now = OffsetDateTime::now_utc();
     format!("{:02}:{:02}:{:02}", now.hour(), now.minute(), now.second())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_phase_of_a_run_stands_under_its_heading() {
+        let phases: serde_json::Map<_, _> =
+            Phase::ALL.into_iter().zip(11..).map(|(phase, time)| (format!("{}_ms", phase.name()), json!(time))).collect();
+        let rows = event_rows(&json!({"events": [{"outcome": "failed", "phases": phases}]}));
+        let row = rows.rows[0].clone();
+        for (phase, time) in Phase::ALL.into_iter().zip(11..) {
+            let column = rows.headings.iter().position(|heading| *heading == phase.name().to_uppercase()).unwrap();
+            assert_eq!(row[column], time.to_string(), "{}", phase.name());
+        }
+        assert_eq!(row.len(), rows.headings.len());
+    }
 }
