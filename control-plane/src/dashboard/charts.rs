@@ -6,6 +6,7 @@ use crate::{
     dashboard::page::Lane,
 };
 use hyper::Response;
+use protocol::time::span;
 use serde_json::json;
 use service::fleet::{FleetStatus, Group, Series, Slice};
 use std::sync::Arc;
@@ -93,7 +94,7 @@ pub(super) fn bars(values: Vec<(String, usize, String)>) -> Vec<Bar> {
 
 /// How many hosts are without a credential after which time.
 pub(super) fn horizon(status: &FleetStatus) -> Vec<Bar> {
-    let step = |step: &service::fleet::HorizonStep| (show::span(step.at - status.at), step.hosts, String::new());
+    let step = |step: &service::fleet::HorizonStep| (span(step.at - status.at), step.hosts, String::new());
     let mut bars = bars(status.horizon.steps.iter().map(step).collect());
     for bar in &mut bars {
         bar.width = (bar.hosts * BAR).div_ceil(status.horizon.holding.max(1));

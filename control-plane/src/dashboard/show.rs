@@ -9,7 +9,7 @@ use hyper::{
     Response, StatusCode,
     header::{self, HeaderValue},
 };
-use protocol::refusal::Refusal;
+use protocol::{refusal::Refusal, time::span};
 
 /// What is around every page.
 pub(super) struct Around {
@@ -158,16 +158,6 @@ pub(super) fn ago(at: impl Number<i64>, now: impl Number<i64>) -> String {
     let seconds = now.saturating_sub(at);
     let span = span(seconds.saturating_abs());
     if seconds >= 0 { format!("{span} ago") } else { format!("in {span}") }
-}
-
-/// A length of time, coarsely.
-pub(super) fn span(seconds: i64) -> String {
-    match seconds {
-        0..=119 => format!("{seconds} s"),
-        120..=7_199 => format!("{} min", seconds / 60),
-        7_200..=172_799 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
-    }
 }
 
 /// With a thin space between thousands.

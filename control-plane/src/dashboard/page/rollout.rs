@@ -8,11 +8,12 @@ use crate::{
         act::Act,
         charts::BAR,
         session::Guest,
-        show::{self, Around, date, page},
+        show::{Around, date, page},
     },
 };
 use askama::Template;
 use hyper::{Response, StatusCode};
+use protocol::time::span;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -146,7 +147,7 @@ fn wave(wave: &Value) -> Wave {
     let width = |part: usize| (part * BAR).div_ceil(hosts.max(1)).min(BAR);
     let widths = [width(committed), width(on_trial), width(unfit)];
     let out = wave.get("out").and_then(Value::as_bool).unwrap_or_default();
-    Wave { name: text(wave, "name"), out, hosts, on_trial, committed, unfit, soak: show::span(number(wave, "soak_seconds")), widths }
+    Wave { name: text(wave, "name"), out, hosts, on_trial, committed, unfit, soak: span(number(wave, "soak_seconds")), widths }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped to a hundred steps")]
