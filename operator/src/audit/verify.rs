@@ -5,10 +5,12 @@ use aws_lc_rs::{
     digest::{Context, SHA256},
     signature::{ED25519, UnparsedPublicKey},
 };
-use protocol::audit::{Chain, Hash, checkpoint_message, follow};
+use protocol::{
+    audit::{Chain, Hash, checkpoint_message, follow},
+    time::rfc3339,
+};
 use serde_json::json;
 use std::{collections::BTreeMap, fs, path::Path, str};
-use time::OffsetDateTime;
 
 /// The command.
 pub(super) fn run(ask: &Ask, file: &Path, key: &Path, allow_open_end: bool) -> Result<(), Failure> {
@@ -25,7 +27,7 @@ pub(super) fn run(ask: &Ask, file: &Path, key: &Path, allow_open_end: bool) -> R
         json!({"writer": name, "records": chain.number, "signed_at": signed_at})
     };
     let answer = json!({"version": 1, "holds": true, "writers": chains.iter().map(writer).collect::<Vec<_>>()});
-    ask.show(&answer, |_| summary(&chains));
+    ask.show(&answer, |_| print!("{}", summary(&chains)));
     Ok(())
 }
 
@@ -84,12 +86,12 @@ fn signed(writer: &str, chain: &Chain, key: &str, allow_open_end: bool) -> Resul
     Ok(())
 }
 
-fn summary(chains: &BTreeMap<String, Chain>) {
-    for (writer, chain) in chains {
-        let at = chain.checkpoint.as_ref().and_then(|checkpoint| OffsetDateTime::from_unix_timestamp(checkpoint.time).ok());
-        let at = at.map(|at| at.to_string()).unwrap_or_default();
-        println!("{writer}: {} records hold, signed at {at}", chain.number);
-    }
+fn summary(chains: &BTreeMap<String, Chain>) -> String {
+    let line = |(writer, chain): (&String, &Chain)| {
+        let at = chain.checkpoint.as_ref().map_or_else(String::new, |checkpoint| rfc3339(checkpoint.time));
+        format!("{writer}: {} records hold, signed at {at}\n", chain.number)
+    };
+    chains.iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -148,6 +150,8 @@ mod tests {
     fn a_whole_log_holds_with_its_key_and_no_other() {
         let signer = signer();
         let log = signer.log();
+        let all = "one: 3 records hold, signed at 1970-01-01T00:00:07Z\ntwo: 3 records hold, signed at 1970-01-01T00:00:07Z\n";
+        assert_eq!(summary(&holds(log.join("\n").as_bytes(), &signer.public(), false).unwrap()), all);
         assert_eq!(judge(&signer, &log), Ok(()));
         let text = log.join("\n") + "\n";
         assert!(holds(text.as_bytes(), &signer.public(), false).is_ok());
