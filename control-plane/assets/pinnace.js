@@ -8,6 +8,15 @@ const style = (name) => getComputedStyle(document.documentElement).getPropertyVa
 const live = document.getElementById("live");
 let fetching = false, wanted = false;
 
+// Whether the page is kept current is a word too.
+function current(on, words = live.querySelector(".word").textContent.replace("live, ", "")) {
+  live.classList.toggle("on", on);
+  live.querySelector(".word").textContent = (on ? "live, " : "") + words;
+}
+
+// Where the focus was, before other elements were put in place.
+const same = (focus) => focus.id ? (one) => one.id === focus.id : (one) => (one.href ?? one.textContent) === (focus.href ?? focus.textContent);
+
 async function refresh() {
   if (fetching || document.hidden) { wanted = true; return; }
   [fetching, wanted] = [true, false];
@@ -21,12 +30,12 @@ async function refresh() {
       const open = part.querySelector("details[open]"), focus = part.contains(document.activeElement) && document.activeElement;
       if (open || (focus && focus.tagName === "INPUT")) continue;
       htmx.swap(part, next.outerHTML, { swapStyle: "outerHTML" });
-      if (focus && focus.id) document.getElementById(focus.id)?.focus({ preventScroll: true });
+      if (focus) [...document.getElementById(part.id).querySelectorAll(focus.tagName)].find(same(focus))?.focus({ preventScroll: true });
     }
     const clock = fresh.querySelector("#live .word");
-    if (clock) live.querySelector(".word").textContent = "live, " + clock.textContent;
+    if (clock) current(live.classList.contains("on"), clock.textContent);
     drawChart(); drawMap();
-  } catch { live.classList.remove("on"); }
+  } catch { current(false); }
   finally {
     fetching = false;
     if (wanted && !document.hidden) refresh();
@@ -35,8 +44,12 @@ async function refresh() {
 
 if (live && document.querySelector("[data-live]")) {
   const source = new EventSource("/live");
-  source.addEventListener("open", () => live.classList.add("on"));
-  source.addEventListener("error", () => live.classList.remove("on"));
+  source.addEventListener("open", () => current(true));
+  source.addEventListener("error", () => {
+    current(false);
+    // It is asked for again, unless it was refused: then the page says why.
+    if (source.readyState === EventSource.CLOSED) refresh();
+  });
   source.addEventListener("changed", refresh);
   document.addEventListener("visibilitychange", () => { if (!document.hidden && wanted) refresh(); });
 }
@@ -71,7 +84,7 @@ async function drawChart() {
   const told = await (await fetch(chart.dataset.url)).json();
   const axis = { stroke: style("dim"), grid: { stroke: style("soft") }, ticks: { stroke: style("line") }, font: "11px system-ui" };
   const options = {
-    width: chart.clientWidth, height: chart.clientHeight - 24, cursor: { y: false }, plugins: [marks(told.marks)],
+    width: chart.clientWidth, height: 176, cursor: { y: false }, plugins: [marks(told.marks)],
     hooks: { ready: [(plot) => plot.setLegend({ idx: told.at.length - 1 })] },
     scales: { y: { range: (_, __, most) => [0, Math.max((most || 0) * 1.15, 1)] }, runs: { range: (_, __, most) => [0, (most || 1) * 3] } },
     tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "Etc/UTC"),
@@ -112,12 +125,14 @@ function layOut() {
     }
     if (size > 6) break;
   }
-  let [x, y] = [0, 0];
+  let [x, y, tall] = [0, 0, 0];
   places = told.groups.map((group) => {
-    const columns = Math.max(Math.ceil(group.cells.length / rows), Math.min(Math.ceil(LABEL / size), group.cells.length));
-    if (x > 0 && x + columns * size > width) { [x, y] = [0, y + rows * size + TITLE + GAP]; }
-    const place = { x, y: y + TITLE, columns, size, wide: Math.max(columns * size, LABEL), group };
-    x += place.wide + GAP;
+    const least = Math.max(Math.ceil(group.cells.length / rows), Math.min(Math.ceil(LABEL / size), group.cells.length));
+    const columns = Math.min(least, Math.floor(width / size)), wide = Math.max(columns * size, LABEL);
+    if (x > 0 && x + wide > width) { [x, y, tall] = [0, y + tall + TITLE + GAP, 0]; }
+    const place = { x, y: y + TITLE, columns, size, wide, group };
+    x += wide + GAP;
+    tall = Math.max(tall, Math.ceil(group.cells.length / columns) * size);
     return place;
   });
   const high = Math.max(...places.map(({ y, columns, group }) => y + Math.ceil(group.cells.length / columns) * size), 0) + 4;

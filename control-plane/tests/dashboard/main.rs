@@ -17,6 +17,7 @@ mod paths;
 mod postgres;
 #[path = "../serve/published.rs"]
 mod published;
+mod quiet;
 #[path = "../serve/rig.rs"]
 mod rig;
 mod rollout;
@@ -25,3 +26,4 @@ mod stored;
 mod texts;
 #[path = "../serve/told.rs"]
 mod told;
+mod window;

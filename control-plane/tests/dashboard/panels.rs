@@ -6,7 +6,7 @@ use crate::{
     desk::body,
     paths, rollout,
     stage::{Kept, PAGE, Stage},
-    texts,
+    texts, window,
 };
 use serde_json::{Value, json};
 use std::{
@@ -31,7 +31,7 @@ fn people_see_and_do_the_same_on_postgresql() {
 /// One fleet and one browser for all of it; every step is tried, and each that fails is told.
 fn seen_and_done(kept: Kept) {
     let stage = Stage::new(kept, crowd::members(9_000), 1);
-    let steps: [Step; 16] = [
+    let steps: [Step; 18] = [
         ("before the fault", calm),
         ("it comes live", live),
         ("every tile is its list", tiles),
@@ -48,6 +48,8 @@ fn seen_and_done(kept: Kept) {
         ("keyboard", keyboard),
         ("without scripts", without_scripts),
         ("light, dark and axe", accessible),
+        ("a narrow window", window::narrow),
+        ("a session that ends", window::left),
     ];
     let mut failed = Vec::new();
     for (name, step) in steps {
@@ -198,6 +200,10 @@ fn corners(stage: &Stage) {
         .count();
     let of = stage.members.iter().filter(|member| crowd::is_heard(member) && member.facts["kernel"] == "4.12").count();
     assert!(told.contains(&format!("{cases} of {of}")), "{cases} of {of}: {told}");
+    stage.browser.run("document.querySelector('#why a.fact').focus(); document.querySelector('#why td.number').textContent = '?'; refresh()");
+    stage.browser.wait("the panel anew", "return !document.getElementById('why').textContent.includes('?')");
+    let focus = stage.browser.run("return document.activeElement === document.querySelector('#why a.fact')");
+    assert_eq!(focus, true, "who goes over links by keys stays where they are");
 }
 
 fn rate(stage: &Stage) {

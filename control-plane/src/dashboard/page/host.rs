@@ -31,7 +31,8 @@ struct Host {
     /// Whether its events could be read.
     told: bool,
     bars: Vec<Bar>,
-    records: Vec<super::audit::Record>,
+    /// What was done; `None` where the audit log could not be read.
+    records: Option<Vec<super::audit::Record>>,
     acts: Vec<&'static Act>,
     forgery: String,
 }
@@ -58,7 +59,7 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, asked: &Asked, name: &str)
     history.status_reason.clone_from(&known.value.status_reason);
     let is_out = matches!(known.value.status, Status::Quarantined | Status::Banned);
     let question = json!({"host": name, "limit": RECORDS_MAX});
-    let records = find(plane, &asked.guest, "/v1/operators/audit/find", &question).await.map(|found| super::audit::records(&found));
+    let records = find(plane, &asked.guest, "/v1/operators/audit/find", &question).await.ok().map(|found| super::audit::records(&found));
     let waits = known.value.approval == Approval::Waiting;
     let mut names = vec![if history.status == "active" { "quarantine" } else { "lift" }];
     names.extend(waits.then_some("approve"));
@@ -68,7 +69,7 @@ pub(super) async fn answer(plane: &Arc<ControlPlane>, asked: &Asked, name: &str)
         seen: ago(history.host.seen, now()),
         told,
         bars: bars(&history.events),
-        records: records.unwrap_or_default(),
+        records,
         acts: act::allowed(&asked.guest, &names),
         forgery: asked.guest.forgery.clone(),
         history,
