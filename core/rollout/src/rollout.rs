@@ -18,7 +18,7 @@ use protocol::{
 };
 
 /// More clean runs than anybody waits for, and as many as a trial may ask for.
-const DOUBTED_RUNS: i64 = 1000;
+const WITHHELD_RUNS: i64 = 1000;
 
 /// Why a report does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -314,14 +314,18 @@ impl Rollout {
         self.at_risk = AtRisk::count(self.plan.strata.len(), at_risk.map(|(place, _)| (place.stratum, place.wave < self.progress.out)));
     }
 
-    /// How the release earns a host. While there is doubt nobody's trial ends in taking it, so that the evidence grows until it
-    /// pulls the release, or fades and lets it go on.
+    /// Whether who has not taken the release may take it: not while there is doubt, and not while a person has it wait.
+    #[must_use]
+    pub fn may_be_taken(&self) -> bool {
+        !matches!(self.standing, Some(Decision::Hold(HoldReason::Doubt(_) | HoldReason::Paused(_))))
+    }
+
+    /// How the release earns a host. While it may not be taken no trial ends in that, so that the evidence grows until it pulls the
+    /// release, or fades and lets it go on.
     #[must_use]
     pub fn trial(&self) -> Trial {
-        match self.standing {
-            Some(Decision::Hold(HoldReason::Doubt(_))) => Trial { runs: DOUBTED_RUNS, ..self.plan.terms().trial },
-            _ => self.plan.terms().trial,
-        }
+        let usual = self.plan.terms().trial;
+        if self.may_be_taken() { usual } else { Trial { runs: WITHHELD_RUNS, ..usual } }
     }
 
     /// Which stratum a host belongs to, by name.

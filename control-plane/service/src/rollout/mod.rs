@@ -261,7 +261,8 @@ impl InForce {
         let offer = catalog.find(asker.platform, self.head.generation, now)?;
         let meant = rollout.plan().terms().releases.contains(&offer.sha256) && !self.head.pulled.contains(&offer.sha256);
         let terms = (rollout.plan().terms().trial.runs > 0).then(|| rollout.trial());
-        (meant && release::is_for(&offer.release.channel, asker.labels)).then_some((offer, terms))
+        let ready = meant && (terms.is_some() || rollout.may_be_taken()) && !self.is_ahead(offer, catalog, asker, now);
+        (ready && release::is_for(&offer.release.channel, asker.labels)).then_some((offer, terms))
     }
 
     /// The newest release that a rollout has found good for hosts such as this, unless the host runs one that is newer and not pulled.
@@ -270,8 +271,12 @@ impl InForce {
         let known = channels.filter_map(|(_, platforms)| platforms.get(asker.platform)).flatten();
         let signed = |good: &Good| catalog.find(asker.platform, good.generation, now).filter(|offer| offer.sha256 == good.sha256);
         let newest = known.filter_map(signed).max_by_key(|offer| offer.release.generation)?;
+        (!self.is_ahead(newest, catalog, asker, now)).then_some(newest)
+    }
+
+    /// Whether a host runs a release that is newer than what is offered, signed, and not pulled.
+    fn is_ahead(&self, offer: &Offer, catalog: &Catalog, asker: &Asker<'_>, now: i64) -> bool {
         let runs = catalog.find(asker.platform, asker.generation, now).filter(|runs| !self.head.pulled.contains(&runs.sha256));
-        let ahead = runs.is_some_and(|runs| runs.release.generation > newest.release.generation);
-        (!ahead).then_some(newest)
+        runs.is_some_and(|runs| runs.release.generation > offer.release.generation)
     }
 }

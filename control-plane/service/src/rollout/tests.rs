@@ -3,8 +3,9 @@ use crate::release::{
     Rules,
     tests::{canary, catalog},
 };
+use protocol::release::Terms;
 use rollout::{
-    plan::{Plan, Terms},
+    plan::{self, Plan},
     survey::{Host, Survey},
 };
 
@@ -29,8 +30,12 @@ fn stable(channel: &str, generation: i64) -> BTreeMap<String, BTreeMap<String, V
 
 /// A rollout of generation 6 over a hundred hosts, whose first wave is out.
 fn under_way() -> InForce {
+    under_way_by(plan::Terms::usual("r", 1, 6, &hash(6), 60))
+}
+
+fn under_way_by(terms: plan::Terms) -> InForce {
     let hosts = (0..100).map(|number| Host { name: format!("host-{number:03}"), facts: BTreeMap::new() }).collect();
-    let mut rollout = Rollout::new(Plan::draw(&Survey::of(hosts), Terms::usual("r", 1, 6, &hash(6), 60)), 0);
+    let mut rollout = Rollout::new(Plan::draw(&Survey::of(hosts), terms), 0);
     let first = rollout.tick(0, |_| 0).unwrap();
     rollout.apply(first, 0);
     let head = Head { rollout: 1, generation: 6, channel: "stable".into(), stable: stable("stable", 5), ..Head::default() };
@@ -96,6 +101,38 @@ fn canaries_have_the_newest_of_both_channels() {
     assert_eq!(target(&in_force, &asker("a", &Labels::new(), 5)).as_deref(), Some("pinnace/6/x86_64-linux"));
     assert_eq!(target(&in_force, &asker("a", &Labels::new(), 7)), None, "who is ahead with what is signed stays");
     assert_eq!(target(&in_force, &asker("a", &Labels::new(), 8)).as_deref(), Some("pinnace/6/x86_64-linux"), "8 was withdrawn");
+}
+
+/// What is done is given to everybody, and who runs something newer is not everybody.
+#[test]
+fn the_end_of_a_rollout_brings_nobody_back_to_an_older_release() {
+    let mut in_force = under_way();
+    if let Some(rollout) = &mut in_force.rollout {
+        rollout.apply(Decision::Done { trials: 0 }, 0);
+    }
+    let none = Labels::new();
+    for host in ["host-000", "stranger"] {
+        assert_eq!(target(&in_force, &asker(host, &none, 5)).as_deref(), Some("pinnace/6/x86_64-linux"));
+        assert_eq!(target(&in_force, &asker(host, &canary(), 7)), None, "it is ahead with what is signed");
+        assert_eq!(target(&in_force, &asker(host, &none, 8)).as_deref(), Some("pinnace/6/x86_64-linux"), "8 was withdrawn");
+    }
+    in_force.head.pulled.push(hash(7));
+    assert_eq!(target(&in_force, &asker("host-000", &canary(), 7)).as_deref(), Some("pinnace/6/x86_64-linux"), "7 was pulled");
+}
+
+#[test]
+fn while_a_person_has_it_paused_nobody_takes_a_release_that_has_not_taken_it() {
+    let usual = plan::Terms::usual("r", 1, 6, &hash(6), 60);
+    let at_once = plan::Terms { trial: Terms { runs: 0, seconds: 0 }, ..usual.clone() };
+    let [tried, taken] = [usual.clone(), at_once].map(|terms| {
+        let mut in_force = under_way_by(terms);
+        let canary = in_force.rollout.as_ref().unwrap().plan().places().iter().find(|place| place.wave == 0).unwrap().host.clone();
+        let word = Word { who: "ann".into(), why: "a freeze".into() };
+        in_force.rollout.as_mut().unwrap().apply(Decision::Hold(HoldReason::Paused(word)), 0);
+        in_force.assign(&catalog(0), &rules(true), &asker(&canary, &Labels::new(), 5), 0)
+    });
+    assert_eq!(tried.trial, Some(Terms { runs: 1_000, ..usual.trial }), "a trial goes on, and does not end in taking it");
+    assert_eq!(taken.target, None, "what takes no trial waits");
 }
 
 #[test]
