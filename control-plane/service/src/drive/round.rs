@@ -114,13 +114,11 @@ impl Working {
         self.rollout.wish(wanted.wish(self.rollout.progress().out));
         let decision = if self.rollout.has_ended() {
             self.after_the_end(in_force, now)?
+        } else if !fleet.is_whole() {
+            // Nobody is silent because we have not listened yet.
+            self.wanted_pull(now)?
         } else {
-            if fleet.is_whole() {
-                self.taken = take::crossovers(&mut self.rollout, fleet, in_force.head.generation, self.taken);
-            } else if !matches!(wanted, Wanted::Pull { .. }) {
-                // Nobody is silent because we have not listened yet.
-                return None;
-            }
+            self.taken = take::crossovers(&mut self.rollout, fleet, in_force.head.generation, self.taken);
             let heard = fleet.heard(self.rollout.plan());
             let decision = self.rollout.tick(now, |place| heard.get(place).copied().unwrap_or_default())?;
             if self.says_little(&decision, &in_force.head, now) {
@@ -133,11 +131,15 @@ impl Working {
 
     /// Once it is done only a person can have it pulled, once.
     fn after_the_end(&self, in_force: &InForce, now: i64) -> Option<Decision> {
-        let Wish::Pull(_) = self.rollout.progress().wish else { return None };
         let releases = &self.rollout.plan().terms().releases;
         let pulled = releases.iter().all(|release| in_force.head.pulled.contains(release));
-        let decision = decide(self.rollout.plan(), self.rollout.progress(), self.rollout.evidence(), now);
-        (!pulled && matches!(decision, Decision::Pull(_))).then_some(decision)
+        self.wanted_pull(now).filter(|_| !pulled)
+    }
+
+    /// The pull that a person wants, from what is on record.
+    fn wanted_pull(&self, now: i64) -> Option<Decision> {
+        let Wish::Pull(_) = self.rollout.progress().wish else { return None };
+        Some(decide(self.rollout.plan(), self.rollout.progress(), self.rollout.evidence(), now))
     }
 
     /// Whether it waits for what it has waited for, and only a count is another: that is a step once an interval.
@@ -191,5 +193,54 @@ impl Working {
             Decision::Pull(_) => head.without(releases),
             Decision::Advance { .. } | Decision::Hold(_) => head,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Told;
+    use rollout::{
+        decision::{PullReason, Word},
+        plan::{Plan, Terms},
+        survey::{Host, Survey},
+    };
+    use std::collections::BTreeMap;
+
+    /// What hosts told, before any of it was read.
+    struct Unread;
+
+    impl Fleet for Unread {
+        fn is_whole(&self) -> bool {
+            false
+        }
+
+        fn told_since(&self, change: u64, _take: &mut dyn FnMut(&str, &Told)) -> u64 {
+            change
+        }
+
+        fn heard(&self, plan: &Plan) -> Vec<i64> {
+            vec![0; plan.places().len()]
+        }
+    }
+
+    #[test]
+    fn a_pull_that_a_person_wants_before_anything_was_read_takes_nobody_for_silent() {
+        let hosts = (0..100).map(|number| Host { name: format!("host-{number:03}"), facts: BTreeMap::new() }).collect();
+        let mut rollout = Rollout::new(Plan::draw(&Survey::of(hosts), Terms::usual("r", 1, 6, "6", 60)), 0);
+        for now in (0..600).step_by(30) {
+            if let Some(decision) = rollout.tick(now, |_| now) {
+                rollout.apply(decision, now);
+            }
+        }
+        let in_force = InForce { revision: 1, head: Head { rollout: 1, ..Head::default() }, rollout: Some(rollout) };
+        let (wanted, catalog) = (Wanted::Pull { who: "ann".into(), why: "complaints".into() }, Catalog::default());
+        let round =
+            |wanted| Working::begin(&in_force).unwrap().round(&Ground { in_force: &in_force, wanted, catalog: &catalog, fleet: &Unread, now: 610 });
+        let proposal = round(&wanted).unwrap();
+        let word = Word { who: "ann".into(), why: "complaints".into() };
+        assert_eq!(proposal.decision, Decision::Pull(PullReason::Wanted(word)));
+        assert!(proposal.applied.evidence().silences().is_empty());
+        assert!(round(&Wanted::Nothing).is_none());
     }
 }
