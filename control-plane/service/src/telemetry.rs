@@ -135,6 +135,10 @@ impl Told {
             (self.dropped, self.dropped_at) = (self.dropped.saturating_add(dropped), now);
         }
         self.remember(Outbox { name: report.outbox.clone(), newest: taken, dropped: known.dropped.max(report.dropped) });
+        // What is dated later than now was dated by a clock of ours that was ahead: whatever comes is newer.
+        if let (Some(newest), Some((first, _))) = (self.newest.as_mut().filter(|newest| newest.at > now), events.first()) {
+            newest.at = *first;
+        }
         for (at, event) in &events {
             self.learn(*at, event);
         }
@@ -201,7 +205,7 @@ impl Told {
         }
         self.failing_since = match (outcome, self.failing_since) {
             (FAILED, 0) => at,
-            (FAILED, since) => since,
+            (FAILED, since) => since.min(at),
             _ => 0,
         };
         let update = match &self.newest {

@@ -52,6 +52,18 @@ fn times_are_the_control_planes_and_the_offset_is_a_fact() {
 }
 
 #[test]
+fn a_clock_of_ours_that_was_a_year_ahead_does_not_freeze_what_is_known_of_a_host() {
+    let mut told = Told::default();
+    let failed = |number, at| Event { code: "dns.timeout".into(), outcome: "failed".into(), ..event(number, at) };
+    let year = 365 * 86_400;
+    told.take(&Report { now: NOW + year, events: vec![failed(1, NOW + year)], ..empty('a') }, NOW + year).unwrap();
+    told.take(&Report { events: vec![failed(2, NOW - 60)], ..empty('a') }, NOW).unwrap();
+    assert_eq!((told.newest.as_ref().unwrap().at, told.failing_since), (NOW - 60, NOW - 60));
+    told.take(&Report { events: vec![event(3, NOW - 1)], ..empty('a') }, NOW).unwrap();
+    assert_eq!((told.newest.as_ref().unwrap().outcome.as_str(), told.failing_since), ("delivered", 0));
+}
+
+#[test]
 fn drops_are_counted_since_the_report_before() {
     let mut told = Told::default();
     let mut dropped = |dropped| told.take(&Report { dropped, ..empty('a') }, NOW).unwrap().dropped;
