@@ -8,7 +8,7 @@ use alloc::{
 use protocol::{
     json::{self, Value},
     reason::Reason,
-    release::{Release, floor},
+    release::{PULLED_MAX, Release, floor},
 };
 use trust::{Targets, Why};
 
@@ -18,7 +18,8 @@ pub const RUN_BYTES_MAX: usize = 2 << 20;
 pub const FAILED_DAY_BYTES_MAX: i64 = 8 << 20;
 /// The largest release.
 pub const RELEASE_BYTES_MAX: usize = 16 << 20;
-const DENIED_MAX: usize = 16;
+/// As many as the control plane names, and as many that were unfit here.
+const DENIED_MAX: usize = 2 * PULLED_MAX;
 const DAY_SECONDS: i64 = 86_400;
 
 /// What is remembered of updates.
@@ -179,6 +180,14 @@ mod tests {
         assert_eq!(record.denied.len(), DENIED_MAX);
         assert_eq!(Record::from_json(record.to_json().as_bytes()), Some(record));
         assert_eq!(Record::from_json(b"{}"), None);
+    }
+
+    #[test]
+    fn as_many_as_the_control_plane_names_push_out_none_that_was_unfit_here() {
+        let mut record = Record::default();
+        record.deny("unfit here");
+        (0..PULLED_MAX).for_each(|number| record.deny(&format!("{number:064}")));
+        assert!(record.denies("unfit here"));
     }
 
     #[test]
