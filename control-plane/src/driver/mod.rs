@@ -6,13 +6,13 @@
 
 mod record;
 
-pub(crate) use record::{start, survey};
+pub(crate) use record::{object, start, survey};
 
 use crate::{
     api::{ControlPlane, now},
     store::{Kind, Lead, NotWritten, audit::Event},
 };
-use record::{change, object};
+use record::change;
 use service::{
     drive::{Ground, Proposal, Working},
     rollout::{HEAD, InForce, Wanted, name},

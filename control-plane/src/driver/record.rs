@@ -13,7 +13,7 @@ use service::{
 };
 
 /// An object of a rollout.
-pub(super) fn object(plane: &ControlPlane, name: &str) -> Option<Object> {
+pub(crate) fn object(plane: &ControlPlane, name: &str) -> Option<Object> {
     plane.registry.other(Kind::Rollout, name).map(|known| Object { revision: known.revision, body: known.value })
 }
 

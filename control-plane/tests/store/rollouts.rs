@@ -172,6 +172,41 @@ fn people_pause_resume_and_promote_it() {
     chain(&server, &domain);
 }
 
+/// Of two operators one has it pulled, and the other has not heard of it yet.
+#[test]
+fn nobody_takes_a_pull_back() {
+    let domain = Domain::new();
+    ground(&domain, 1, 1, 5..=6);
+    let server = Server::start(&domain);
+    let fleet = Fleet::new(&domain, &server, 4, 0);
+    start(&server, &domain, 6);
+    let word = json!({"reason": "customers complain"});
+    operate(&server, &domain, "rollout/pull", Some(&word));
+    for change in ["pause", "resume", "promote"] {
+        let refused = tried(&server, &domain, &format!("rollout/{change}"), Some(&json!({"reason": "a freeze"})));
+        assert_eq!((refused.status, refused.text("code").as_str()), (409, "rollout.refused"), "{change}");
+    }
+    eventually("it is pulled", || operate(&server, &domain, "rollout", None)["rollout"]["state"] == "pulled");
+    assert!(fleet.hosts.iter().all(|host| host.ask(&server).unwrap().pulled == [hash(6)]));
+    assert!(matches!(chain(&server, &domain).last().unwrap().decision, Decision::Pull(PullReason::Wanted(_))));
+}
+
+#[test]
+fn what_nobody_would_drive_is_refused_and_not_put_by() {
+    let domain = Domain::new();
+    ground(&domain, 1, 1, 5..=6);
+    let server = Server::start(&domain);
+    start(&server, &domain, 6);
+    drop(server);
+    let path = domain.path("pinnaced.toml");
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("rollouts = true", "rollouts = false")).unwrap();
+    let server = Server::start(&domain);
+    for change in ["pause", "resume", "promote", "pull"] {
+        let refused = tried(&server, &domain, &format!("rollout/{change}"), Some(&json!({"reason": "customers complain"})));
+        assert_eq!((refused.status, refused.text("code").as_str()), (409, "rollout.refused"), "{change}");
+    }
+}
+
 #[test]
 fn of_two_replicas_one_drives_and_the_other_takes_over() {
     let (postgres, domain) = (Postgres::start(), Domain::new());

@@ -64,20 +64,27 @@ pub(super) async fn pull(desk: Desk, asked: ChangeRollout) -> Answer<RolloutTouc
 /// Stores what an operator wants of the newest rollout; the driver decides.
 async fn want(desk: Desk, (what, reason, dry_run): (&str, &str, bool), wanted: impl Fn(&Rollout) -> Wanted) -> Answer<RolloutTouched> {
     desk.change(dry_run, |plane| {
+        if !plane.release_rules.rollouts {
+            return Err(no("rollouts = false: nobody drives any", "set rollouts = true under [releases]"));
+        }
         let in_force = aside(|| driver::current(plane));
         let number = in_force.head.rollout;
         let event = desk.event(what, reason)?.with("rollout", number);
         let rollout = in_force.rollout.as_ref().ok_or_else(|| no("there was no rollout yet", "start one: pinnacectl rollout start GENERATION"))?;
         let wanted = wanted(rollout);
+        let is_pull = |wanted: &Wanted| matches!(wanted, Wanted::Pull { .. });
         let done = matches!(rollout.standing(), Some(Decision::Done { .. }));
-        if rollout.has_ended() && !(done && matches!(wanted, Wanted::Pull { .. })) {
+        if rollout.has_ended() && !(done && is_pull(&wanted)) {
             let state = in_force.state();
             return Err(no(
                 &format!("the rollout of generation {} is {state}", in_force.head.generation),
                 "start another: pinnacectl rollout start GENERATION",
             ));
         }
-        let known = plane.registry.other(Kind::Rollout, &name::wish(number));
+        let known = driver::object(plane, &name::wish(number));
+        if is_pull(&Wanted::read(known.as_ref())) && !is_pull(&wanted) {
+            return Err(no("a pull of it is on record", "nobody takes one back; start another: pinnacectl rollout start GENERATION"));
+        }
         let on = known.map_or(0, |known| known.revision);
         let change = Change { kind: Kind::Rollout, name: name::wish(number), on, body: serde_json::to_string(&wanted).ok() };
         let plan = rollout.plan();
