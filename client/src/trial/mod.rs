@@ -22,7 +22,7 @@ use crate::{
     update::{self, Generations},
 };
 use ground::Ground;
-use host::trial::{REHEARSAL, REPEATS, Side, Trial, Verdict, judge};
+use host::trial::{Begun, REHEARSAL, REPEATS, Side, Trial, Verdict, judge};
 use protocol::{
     answer::Answer,
     event::Event,
@@ -68,7 +68,8 @@ pub(crate) fn begin(state: &mut State, candidate: &str, terms: Terms) -> Result<
 }
 
 impl Supervisor {
-    /// For a run that has a job to do; `None` where no release is on trial. The run is on record as begun when this returns.
+    /// For a run that has a job to do; `None` where no release is on trial, or the run before died under one. The run is on record as
+    /// begun when this returns.
     pub(crate) fn enter(site: &Site, state: &mut State, host: &str, host_file: Option<&str>) -> Option<Self> {
         let mut trial = state.trial()?;
         let ground = Ground::new(site, state.path(), &trial.candidate, host, host_file);
@@ -78,14 +79,18 @@ impl Supervisor {
             state.end_trial();
             return None;
         }
-        if !trial.begin(now()) {
+        let begun = trial.begin(now());
+        if begun != Begun::Crossover {
+            supervisor.ground.clear();
+        }
+        if begun == Begun::Over {
             supervisor.end(state, Reason::TrialInterrupted);
             return Some(supervisor);
         }
         match state.save_trial(&trial) {
             Ok(()) => {
                 supervisor.trial = trial;
-                Some(supervisor)
+                (begun == Begun::Crossover).then_some(supervisor)
             }
             // What cannot be written down is not begun.
             Err(failure) => {
@@ -194,11 +199,13 @@ impl Supervisor {
         match self.trial.verdict(now()) {
             Verdict::Unfit => self.end(state, Reason::TrialUnfit),
             Verdict::Commit => self.commit(state),
-            Verdict::Open | Verdict::Rehearse => {
-                if let Err(failure) = state.save_trial(&self.trial) {
-                    state.warnings.push(failure);
-                }
-            }
+            Verdict::Open | Verdict::Rehearse => self.save(state),
+        }
+    }
+
+    fn save(&self, state: &mut State) {
+        if let Err(failure) = state.save_trial(&self.trial) {
+            state.warnings.push(failure);
         }
     }
 
@@ -215,7 +222,11 @@ impl Supervisor {
                 state.end_trial();
                 self.verdict = Some((COMMITTED, self.trial.hash().to_owned()));
             }
-            Err(failure) => state.warnings.push(failure),
+            // The next run tries again, and this one has not died.
+            Err(failure) => {
+                state.warnings.push(failure);
+                self.save(state);
+            }
         }
     }
 

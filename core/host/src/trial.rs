@@ -12,7 +12,7 @@ use protocol::{
     trial::{Pair, STAKES, UNFIT_WEALTH, candidate_goes_first},
 };
 
-/// Runs that may die in a row; a run that comes to its end gives its try back.
+/// Runs with a crossover that may die in a row; one that comes to its end gives its try back.
 const TRIES: i64 = 3;
 /// Repeats of a crossover after a bad pair, as dry runs in the same run.
 pub const REPEATS: i64 = 4;
@@ -51,6 +51,19 @@ pub struct Trial {
     pub rehearsed: bool,
     /// Whether it has tried to.
     pub rehearsing: bool,
+    /// Whether the run that died last was followed by one without the candidate.
+    pub relieved: bool,
+}
+
+/// How a run under a trial begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// With a crossover.
+    Crossover,
+    /// Without the candidate: the run before died, perhaps of it, and this one does its job.
+    Alone,
+    /// With the end of the trial: too many have died.
+    Over,
 }
 
 /// What a trial has come to.
@@ -71,7 +84,19 @@ impl Trial {
     #[must_use]
     pub fn new(candidate: &str, terms: Terms, now: i64) -> Self {
         let candidate = candidate.to_string();
-        Self { candidate, terms, started_at: now, run: 0, tries_left: TRIES, clean: 0, bad: 0, good: 0, rehearsed: false, rehearsing: false }
+        Self {
+            candidate,
+            terms,
+            started_at: now,
+            run: 0,
+            tries_left: TRIES,
+            clean: 0,
+            bad: 0,
+            good: 0,
+            rehearsed: false,
+            rehearsing: false,
+            relieved: false,
+        }
     }
 
     /// Follows the terms as the control plane gives them now, and says whether they are others: a release in doubt is tried for longer.
@@ -85,20 +110,24 @@ impl Trial {
         self.candidate.split_once('-').map_or("", |(_, hash)| hash)
     }
 
-    /// Begins a run: it counts as dead until [`Trial::survive`]. False where too many have died. What this changes must be on the disk
-    /// before the run does anything else.
-    pub fn begin(&mut self, now: i64) -> bool {
+    /// Begins a run: one with a crossover counts as dead until [`Trial::survive`]. What this changes must be on the disk before the run
+    /// does anything else.
+    pub fn begin(&mut self, now: i64) -> Begun {
         // A clock that stepped back begins the least time anew; the runs stay.
         self.started_at = self.started_at.min(now);
         if self.tries_left <= 0 {
-            return false;
+            return Begun::Over;
+        }
+        self.relieved = self.tries_left < TRIES && !self.relieved;
+        if self.relieved {
+            return Begun::Alone;
         }
         self.tries_left -= 1;
         self.run = self.run.saturating_add(1);
-        true
+        Begun::Crossover
     }
 
-    /// The run has come to its end.
+    /// A run with a crossover has come to its end.
     pub fn survive(&mut self) {
         self.tries_left = TRIES;
     }
@@ -153,6 +182,7 @@ impl Trial {
             ("good", self.good.into()),
             ("rehearsed", self.rehearsed.into()),
             ("rehearsing", self.rehearsing.into()),
+            ("relieved", self.relieved.into()),
         ])
         .to_string()
     }
@@ -162,6 +192,7 @@ impl Trial {
     pub fn from_json(bytes: &[u8]) -> Option<Self> {
         let value = json::parse(bytes).ok()?;
         let number = |name| value.get(name).and_then(Value::as_i64).filter(|number| *number >= 0);
+        let flag = |name| value.get(name).and_then(Value::as_bool).unwrap_or(false);
         let candidate = value.get("candidate")?.as_str()?.to_string();
         crate::update::parse_folder(&candidate)?;
         Some(Self {
@@ -174,8 +205,9 @@ impl Trial {
             bad: number("bad")?,
             good: number("good")?,
             rehearsed: value.get("rehearsed")?.as_bool()?,
-            // Files of releases that did not know it have none.
-            rehearsing: value.get("rehearsing").and_then(Value::as_bool).unwrap_or(false),
+            // Files of releases that did not know these have none.
+            rehearsing: flag("rehearsing"),
+            relieved: flag("relieved"),
         })
     }
 }
@@ -257,7 +289,7 @@ mod tests {
     #[test]
     fn a_trial_round_trips_and_nothing_else_is_one() {
         let mut begun = trial();
-        assert!(begun.begin(1_001));
+        assert_eq!(begun.begin(1_001), Begun::Crossover);
         begun.take(Pair::Bad, 2);
         assert_eq!(Trial::from_json(begun.to_json().as_bytes()), Some(begun));
         assert_eq!(Trial::from_json(b"{}"), None);
@@ -307,7 +339,7 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_or_far_ahead_changes_no_verdict_on_what_was_seen() {
         let mut trial = trial();
-        assert!(trial.begin(500));
+        assert_eq!(trial.begin(500), Begun::Crossover);
         assert_eq!(trial.started_at, 500, "the least time begins anew");
         assert_eq!(trial.verdict(i64::MAX), Verdict::Open, "time alone is not enough");
     }
@@ -315,12 +347,18 @@ mod tests {
     #[test]
     fn runs_that_die_end_the_trial_and_runs_that_end_do_not() {
         let mut dying = trial();
-        assert_eq!((0..10).filter(|_| dying.begin(1_000)).count(), 3);
+        let begun: Vec<Begun> = (0..7).map(|_| dying.begin(1_000)).collect();
+        let [crossover, alone] = [Begun::Crossover, Begun::Alone];
+        assert_eq!(begun, [crossover, alone, crossover, alone, crossover, Begun::Over, Begun::Over], "none dies of it twice in a row");
         let mut living = trial();
         for _ in 0..100 {
-            assert!(living.begin(1_000));
+            assert_eq!(living.begin(1_000), Begun::Crossover);
             living.survive();
         }
+        let mut recovered = trial();
+        assert_eq!([recovered.begin(1_000), recovered.begin(1_000), recovered.begin(1_000)], [crossover, alone, crossover]);
+        recovered.survive();
+        assert_eq!((recovered.begin(1_000), recovered.run), (crossover, 3));
     }
 
     #[test]

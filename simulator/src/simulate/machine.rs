@@ -6,7 +6,7 @@ use crate::{
 };
 use host::{
     due::Held,
-    trial::{Probation, REHEARSAL, REPEATS, Side, Trial, Verdict, judge},
+    trial::{Begun, Probation, REHEARSAL, REPEATS, Side, Trial, Verdict, judge},
     update::parse_folder,
 };
 use protocol::{
@@ -149,11 +149,19 @@ impl Machine {
     }
 
     fn try_candidate(&mut self, name: &str, mut trial: Box<Trial>, said: &mut Said, moment: &Moment<'_>, chance: &mut Chance) {
-        if !trial.begin(moment.now) {
-            (self.denied, said.verdict) = (true, Some(Reason::TrialInterrupted.code()));
-            // What remains of the run is the job, by the one in charge.
-            said.delivered = moment.whole && self.attempt(Side::Current, moment, chance);
-            return;
+        match trial.begin(moment.now) {
+            Begun::Crossover => {}
+            // The run is the job, by the one in charge.
+            Begun::Alone => {
+                said.delivered = self.attempt(Side::Current, moment, chance) || self.attempt(Side::Current, moment, chance);
+                self.trial = Some(trial);
+                return;
+            }
+            Begun::Over => {
+                (self.denied, said.verdict) = (true, Some(Reason::TrialInterrupted.code()));
+                said.delivered = moment.whole && self.attempt(Side::Current, moment, chance);
+                return;
+            }
         }
         for crossover in 0..=REPEATS {
             let first = trial.first(name, crossover);
