@@ -77,7 +77,9 @@ impl Ground {
                 Err(failure) => Err(failure.clone()),
             })
             .collect();
-        tells_nothing |= results.iter().any(Result::is_err) && self.is_full();
+        tells_nothing |= results.iter().any(Result::is_err) && self.has_no_room(self.prepare(wanted).is_ok());
+        // Whatever it has left takes no room from who comes after it.
+        self.clear();
         self.restore(kept);
         (results, tells_nothing)
     }
@@ -91,7 +93,9 @@ impl Ground {
             let replaced = update::program_of(&self.path(), &self.candidate);
             if update::has_hash(&replaced, hash) { Ok(()) } else { Err(Failure::new(Reason::TrialRehearsal, "it did not stage what it is")) }
         });
-        let done = done.map_err(|failure| if self.is_full() { Failure::new(Reason::TrialUnstartable, failure.because) } else { failure });
+        let has_no_room = || self.has_no_room(self.prepare_rehearsal(state).is_ok());
+        let done = done.map_err(|failure| if has_no_room() { Failure::new(Reason::TrialUnstartable, failure.because) } else { failure });
+        self.clear();
         self.restore(kept);
         done
     }
@@ -110,9 +114,9 @@ impl Ground {
         prepared.map_err(|error| unstartable(&error))
     }
 
-    /// Whether there is no room for anybody.
-    fn is_full(&self) -> bool {
-        self.open().and_then(|folder| folder.replace(PROBE, &[0; PROBE_BYTES], COPY)).is_err()
+    /// Whether there is no room for anybody, where the folder was to be prepared anew.
+    fn has_no_room(&self, is_prepared: bool) -> bool {
+        !is_prepared || self.open().and_then(|folder| folder.replace(PROBE, &[0; PROBE_BYTES], COPY)).is_err()
     }
 
     /// Leaves nothing behind.

@@ -75,6 +75,66 @@ fn a_candidate_that_corrupts_the_hosts_state_costs_no_credential() {
     }
 }
 
+/// State and credentials on a small disk of their own.
+struct Disk<'a>(&'a Ground);
+
+impl<'a> Disk<'a> {
+    fn under(ground: &'a Ground) -> Self {
+        let script = "mkdir \"$1/disk\" && mount -t tmpfs -o size=16m,mode=0700 none \"$1/disk\" && cd \"$1\" && cp -a state run disk && \
+            mount --bind disk/state state && mount --bind disk/run run";
+        tests::rig::check(std::process::Command::new("sh").args(["-c", script, "sh"]).arg(ground.rig.path(".")));
+        Self(ground)
+    }
+}
+
+impl Drop for Disk<'_> {
+    fn drop(&mut self) {
+        for name in ["run", "state", "disk"] {
+            let _ = std::process::Command::new("umount").arg("-l").arg(self.0.rig.path(name)).status();
+        }
+    }
+}
+
+/// What it has left is gone before the generation in charge has its turn, and before anything is handed over.
+#[test]
+fn a_candidate_that_fills_the_disk_is_unfit_and_takes_no_room_from_others() {
+    let ground = Ground::new("fill-the-disk");
+    let disk = Disk::under(&ground);
+    let runs = runs(&ground);
+    assert!(ground.trial().is_none() && ground.is_denied(), "after {runs} runs {:?}", ground.trial());
+    drop(disk);
+    let ground = Ground::new("do-it-and-fill-the-disk");
+    let _disk = Disk::under(&ground);
+    while ground.number("clean") < 3 {
+        ground.run();
+        assert!(ground.number("run") < RUNS, "{:?}", ground.trial());
+    }
+}
+
+/// Its run dies with whoever watches it; the one after goes without it, and so does the rescue.
+#[test]
+fn a_candidate_that_ends_who_watches_costs_no_more_than_the_run_it_ended() {
+    for after in [&["rescue"][..], &[]] {
+        let ground = Ground::new("end-who-watches");
+        let mut died = 0;
+        for run in 1.. {
+            assert!(run < 20 * RUNS, "{:?}", ground.trial());
+            ground.rig.forget();
+            let _ = fs::remove_file(ground.rig.target());
+            if ground.rig.run(&[]).status != 0 {
+                died += 1;
+                assert_eq!(ground.rig.run(after).status, 0, "{after:?} after death {died}");
+            }
+            assert!(ground.rig.delivered().starts_with("ey"), "{after:?} after death {died}: no credential");
+            if ground.trial().is_none() {
+                break;
+            }
+        }
+        assert!(died >= 3 && ground.is_denied(), "{died} deaths");
+        assert!(!ground.rig.path("state/trial-run").exists(), "left behind");
+    }
+}
+
 #[test]
 fn a_candidate_that_fails_on_every_fifth_run_never_goes_live_unseen() {
     let ground = Ground::new("crash-on-every-fifth-run");

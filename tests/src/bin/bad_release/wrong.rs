@@ -46,6 +46,13 @@ pub(crate) fn go(how: &str, call: &Call<'_>) -> Option<ExitCode> {
             return Some(altered(call, |text| replaced(text, "subject", "spiffe://example.org/host/web-2")));
         }
         "corrupt-state" if call.is_attempt => return Some(corrupt(call)),
+        "fill-the-disk" if call.is_attempt => fill(call),
+        "do-it-and-fill-the-disk" if call.is_attempt => {
+            let done = Command::new(call.client).args(call.arguments).status();
+            fill(call);
+            return Some(if done.is_ok_and(|status| status.success()) { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        "end-who-watches" if call.is_attempt => end_who_watches(),
         "do-nothing" if call.is_attempt => return Some(ExitCode::SUCCESS),
         "fail-once-live" if !call.is_attempt && !call.is_rehearsal && call.arguments.first().is_none_or(|word| !word.starts_with('v')) => {
             return Some(ExitCode::from(111));
@@ -84,6 +91,26 @@ fn eat() {
     loop {
         eaten.push(black_box(vec![7_u8; 1 << 20]));
     }
+}
+
+/// The disk that its state is on, to the last byte.
+fn fill(call: &Call<'_>) {
+    let piece = vec![7_u8; 1 << 16];
+    for number in 0.. {
+        if fs::write(format!("{}/log.{number}", call.state), &piece).is_err() {
+            return;
+        }
+    }
+}
+
+/// As a release does that has the kernel end its whole unit for want of memory.
+fn end_who_watches() {
+    // SAFETY: plain system calls, which take numbers alone.
+    #[expect(unsafe_code, reason = "there is no safe way to end another process")]
+    unsafe {
+        libc::kill(libc::getppid(), libc::SIGKILL)
+    };
+    std::process::abort();
 }
 
 /// Two hundred children that stay.
