@@ -149,7 +149,7 @@ impl<'a> Generations<'a> {
             state.replace_link(PREVIOUS, &format!("{FOLDER}/{current}")).map_err(&failed)?;
         }
         state.replace_link(CURRENT, &format!("{FOLDER}/{name}")).map_err(&failed)?;
-        self.tidy();
+        self.tidy(name);
         Ok(())
     }
 
@@ -166,9 +166,9 @@ impl<'a> Generations<'a> {
         Ok((left, previous))
     }
 
-    /// Whatever is neither current nor previous goes, best effort.
-    fn tidy(&self) {
-        let kept = [self.current(), self.previous()];
+    /// Whatever is neither current nor previous nor that one goes, best effort.
+    pub(crate) fn tidy(&self, name: &str) {
+        let kept = [self.current(), self.previous(), Some(name.to_owned())];
         let Ok(names) = std::fs::read_dir(format!("{}/{FOLDER}", self.state.path())) else { return };
         for name in names.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
             if parse_folder(&name).is_some() && !kept.contains(&Some(name.clone())) {

@@ -96,6 +96,10 @@ fn take(root: &str, state: &mut State, record: &mut Record, session: &mut Sessio
         _ if current(state.path()).as_deref() == Some(&name) => {}
         Some(terms) => {
             let trial = trial::begin(state, &name, terms)?;
+            if trial.run == 0 {
+                // What was on trial before it, and was unfit or pulled.
+                Generations::open(state)?.tidy(&name);
+            }
             return Ok(format!("generation {generation} is on trial: {} of {} runs", trial.clean, terms.runs));
         }
         None => Generations::open(state)?.switch(&name)?,

@@ -60,6 +60,41 @@ fn a_good_release_goes_live_after_its_trial_and_a_rehearsal() {
     assert_eq!(ground.run(), "current");
 }
 
+/// Each release that is unfit, pulled or overtaken would stay on the disk until one goes live.
+#[test]
+fn what_was_on_trial_before_leaves_the_disk_when_the_next_trial_begins() {
+    let ground = Ground::new_with("trial_runs = 10", "trial_runs = 1000");
+    ground.runs_until("current");
+    for generation in 1..=3 {
+        ground.generation(generation);
+        ground.runs_until(&format!("generation {generation} is on trial: 0 of 1000 runs"));
+        let kept: Vec<_> = fs::read_dir(ground.rig.path("state/generations")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(kept.len(), 1, "{kept:?}");
+    }
+}
+
+/// What cannot be put in charge is no fault of the release, and its runs have not died.
+#[test]
+fn a_release_that_cannot_be_put_in_charge_stays_on_trial() {
+    let ground = ground();
+    ground.generation(1);
+    ground.runs_until("generation 1 is on trial: 0 of 2 runs");
+    let way = ground.rig.path("state/current");
+    fs::create_dir_all(way.join("taken")).unwrap();
+    let wants = || ground.status()["trial"]["clean"].as_i64().unwrap() >= 2 && ground.status()["trial"]["rehearsed"] == true;
+    for run in 1.. {
+        assert!(run < RUNS, "{}", ground.status());
+        ground.run();
+        if wants() {
+            break;
+        }
+    }
+    (0..8).for_each(|_| drop(ground.run()));
+    assert!(wants(), "{}", ground.status());
+    fs::remove_dir_all(way).unwrap();
+    runs_until_live(&ground, 1);
+}
+
 /// It works, and could never be replaced.
 #[test]
 fn a_release_that_cannot_update_itself_never_goes_live() {
