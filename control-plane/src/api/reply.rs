@@ -50,7 +50,7 @@ pub(crate) fn refuse(status: StatusCode, code: &str, [error, because, hint]: [&s
 }
 
 /// The same refusal of something else.
-pub(crate) fn headed(mut reply: Reply, error: &str) -> Reply {
+pub(crate) fn headed(mut reply: Box<Reply>, error: &str) -> Box<Reply> {
     if let Some(refusal) = reply.extensions_mut().get_mut::<Refusal>() {
         refusal.error = error.into();
         *reply.body_mut() = Full::from(refusal.to_json());

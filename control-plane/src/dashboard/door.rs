@@ -96,17 +96,17 @@ fn guest(plane: &ControlPlane, visitor: &Visitor, session: Option<&str>, by: By)
     let by_session = || session.and_then(|session| plane.dashboard.sessions.guest(session, now(), by));
     let guest = match operators::identified(plane, visitor, now()) {
         Ok(operator) => plane.dashboard.sessions.certified(operator),
-        Err(refusal) if visitor.certificate.is_some() && by_session().is_none() => return Err(not_let_in(*refusal)),
+        Err(refusal) if visitor.certificate.is_some() && by_session().is_none() => return Err(not_let_in(refusal)),
         Err(_) => by_session(),
     };
     let words = ["you are not known here", "the browser shows no certificate of an operator, and no session", "pinnacectl dashboard"];
     let guest = guest.ok_or_else(|| Box::new(reply::refuse(StatusCode::UNAUTHORIZED, "operator.unknown", words)))?;
-    operators::not_banned(plane, &guest.operator).map_err(|refusal| not_let_in(*refusal))?;
+    operators::not_banned(plane, &guest.operator).map_err(not_let_in)?;
     Ok(guest)
 }
 
-fn not_let_in(refusal: Reply) -> Box<Reply> {
-    Box::new(reply::headed(refusal, "you are not let in"))
+fn not_let_in(refusal: Box<Reply>) -> Box<Reply> {
+    reply::headed(refusal, "you are not let in")
 }
 
 /// Asks whoever follows a link to open it: what only looks at links ahead of people spends none.

@@ -4,14 +4,16 @@ use crate::{
     axe,
     crowd::{self, Member, fault},
     desk::body,
-    paths, rollout,
+    paths,
+    rig::eventually,
+    rollout,
     stage::{Kept, PAGE, Stage},
     texts, window,
 };
 use serde_json::{Value, json};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 pub(crate) const DRAWN: &str = "return document.getElementById('map').dataset.cells > 0 && document.getElementById('chart').dataset.drawn > 0";
@@ -336,10 +338,7 @@ fn audit(stage: &Stage) {
     stage.browser.write("details[open] [name=reason]", "it looks odd");
     stage.browser.click("details[open] button");
     stage.browser.wait("the quarantine", "return document.body.textContent.includes('It is quarantined: it looks odd')");
-    let end = Instant::now() + Duration::from_secs(60);
-    while stage.fresh_count("quarantined") != before + 1 {
-        assert!(Instant::now() < end, "the tile counts it");
-    }
+    eventually("the tile counts it", || stage.fresh_count("quarantined") == before + 1);
     stage.open("/audit?event=hosts-quarantined");
     let told = stage.browser.text("#records");
     assert!(told.contains("it looks odd") && told.contains("admin/ann") && told.contains(name), "{told}");

@@ -2,10 +2,10 @@
 
 use crate::{
     rig::{Domain, Server, eventually},
-    told::{Database, report, send, send_until_taken},
+    told::{Database, report, send, send_text_until_taken, send_until_taken},
 };
 use protocol::{
-    event::{REPORT_BYTES_MAX, Report, Taken},
+    event::{REPORT_BYTES_MAX, Report},
     phases::{Phase, Phases},
 };
 use std::{
@@ -47,11 +47,7 @@ fn events_are_kept_with_their_phases_by_whatever_release_they_were_made() {
     let mut measured = report('a', 1..=2);
     measured.events[1].phases = Phases::new([(Phase::Connect, 3), (Phase::Tls, 12)]);
     let of_tomorrow = measured.to_json().replace("\"tls_ms\":12", "\"tls_ms\":12,\"queue_ms\":7");
-    let mut reply = server.curl(&host, "/v1/events", &["--data-binary", &of_tomorrow]);
-    while reply.status == 503 {
-        reply = server.curl(&host, "/v1/events", &["--data-binary", &of_tomorrow]);
-    }
-    assert_eq!((reply.status, Taken::from_json(reply.body.as_bytes())), (200, Some(Taken(2))));
+    assert_eq!(send_text_until_taken(&server, &host, &of_tomorrow), 2);
     let of_nobody = of_tomorrow.replace("\"tls_ms\":12", "\"tls_ms\":-12");
     assert_eq!(server.curl(&host, "/v1/events", &["--data-binary", &of_nobody]).status, 400);
     let database = Database::of(&domain);

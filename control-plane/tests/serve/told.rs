@@ -46,14 +46,23 @@ pub(crate) fn event_of(text: &str) -> Event {
 
 /// A host sends it.
 pub(crate) fn send(server: &Server, host: &Path, report: &Report) -> Reply {
-    server.curl(host, "/v1/events", &["-H", "Expect:", "--data-binary", &report.to_json()])
+    send_text(server, host, &report.to_json())
+}
+
+fn send_text(server: &Server, host: &Path, text: &str) -> Reply {
+    server.curl(host, "/v1/events", &["-H", "Expect:", "--data-binary", text])
 }
 
 /// A host sends it until it is taken, as hosts do whose report was put off; gives the newest number of events on record.
 pub(crate) fn send_until_taken(server: &Server, host: &Path, report: &Report) -> i64 {
+    send_text_until_taken(server, host, &report.to_json())
+}
+
+/// The same with what no release here would make of a report.
+pub(crate) fn send_text_until_taken(server: &Server, host: &Path, text: &str) -> i64 {
     let end = Instant::now() + PATIENCE;
     loop {
-        let reply = send(server, host, report);
+        let reply = send_text(server, host, text);
         if reply.status == 200 {
             return Taken::from_json(reply.body.as_bytes()).unwrap().0;
         }

@@ -134,7 +134,7 @@ impl Machine {
             }
             Some(trial) => self.try_candidate(name, trial, &mut said, moment, chance),
             None if self.committed => self.run_committed(&mut said, moment, chance),
-            None => said.delivered = self.attempt(Side::Current, moment, chance) || self.attempt(Side::Current, moment, chance),
+            None => said.delivered = self.work_alone(moment, chance),
         }
         if said.delivered {
             self.delivered_at = moment.tick;
@@ -148,12 +148,17 @@ impl Machine {
         self.trial = Trial::from_json(trial.to_json().as_bytes()).map(Box::new);
     }
 
+    /// The run of the one in charge, and where it failed the rescue.
+    fn work_alone(&mut self, moment: &Moment<'_>, chance: &mut Chance) -> bool {
+        self.attempt(Side::Current, moment, chance) || self.attempt(Side::Current, moment, chance)
+    }
+
     fn try_candidate(&mut self, name: &str, mut trial: Box<Trial>, said: &mut Said, moment: &Moment<'_>, chance: &mut Chance) {
         match trial.begin(moment.now) {
             Begun::Crossover => {}
             // The run is the job, by the one in charge.
             Begun::Alone => {
-                said.delivered = self.attempt(Side::Current, moment, chance) || self.attempt(Side::Current, moment, chance);
+                said.delivered = self.work_alone(moment, chance);
                 self.trial = Some(trial);
                 return;
             }

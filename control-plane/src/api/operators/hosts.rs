@@ -91,7 +91,7 @@ pub(super) async fn change(desk: Desk, asked: ChangeHosts) -> Answer<Touched> {
 fn in_part(done: usize, all: usize) -> Box<Reply> {
     let because = format!("{done} of {all} hosts were changed, and then it could not go on");
     let refusal = refuse(StatusCode::SERVICE_UNAVAILABLE, "hosts.in-part", &because, "say the same again: it touches only those that are left");
-    Box::new(reply::headed(*refusal, "not every host was changed"))
+    reply::headed(refusal, "not every host was changed")
 }
 
 /// The hosts that the change would touch: those that it changes.

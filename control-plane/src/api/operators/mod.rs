@@ -286,7 +286,7 @@ fn refuse(status: StatusCode, code: &str, because: &str, hint: &str) -> Box<Repl
 }
 
 fn unrecorded(not_written: NotWritten) -> Box<Reply> {
-    Box::new(reply::headed(super::credential::unrecorded(not_written), undone::UNNAMED))
+    reply::headed(Box::new(super::credential::unrecorded(not_written)), undone::UNNAMED)
 }
 
 #[cfg(test)]

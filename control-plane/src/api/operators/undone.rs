@@ -53,7 +53,7 @@ const UNDONE: &[(&str, &str)] = &[
 pub(super) fn named(refusal: Box<Reply>, path: &str) -> Box<Reply> {
     let is_unnamed = refusal.extensions().get().is_some_and(|refusal: &Refusal| refusal.error == UNNAMED);
     match of(path) {
-        Some(undone) if is_unnamed => Box::new(reply::headed(*refusal, undone)),
+        Some(undone) if is_unnamed => reply::headed(refusal, undone),
         _ => refusal,
     }
 }

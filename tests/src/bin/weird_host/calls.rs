@@ -9,12 +9,11 @@ pub(crate) fn name(number: u64) -> String {
 /// Whether a call changes which names there are on a disk, or what they stand for.
 pub(crate) fn changes_names(number: u64, arguments: &[u64; 6]) -> bool {
     let creates = |flags: u64| flags & u64::from(libc::O_CREAT.unsigned_abs()) != 0;
-    match name(number).as_str() {
-        "open" => creates(arguments[1]),
-        "openat" => creates(arguments[2]),
-        "rename" | "renameat" | "renameat2" | "mkdir" | "mkdirat" | "rmdir" | "link" | "linkat" | "unlink" | "unlinkat" | "symlink" | "symlinkat" => {
-            true
-        }
+    match i64::try_from(number).unwrap_or(-1) {
+        libc::SYS_open => creates(arguments[1]),
+        libc::SYS_openat => creates(arguments[2]),
+        libc::SYS_rename | libc::SYS_renameat | libc::SYS_renameat2 | libc::SYS_mkdir | libc::SYS_mkdirat | libc::SYS_rmdir => true,
+        libc::SYS_link | libc::SYS_linkat | libc::SYS_unlink | libc::SYS_unlinkat | libc::SYS_symlink | libc::SYS_symlinkat => true,
         _ => false,
     }
 }
